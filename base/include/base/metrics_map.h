@@ -1,0 +1,68 @@
+/* metrics_map.h - every metric: one row. Each process has one struct rr_metrics in a mapping shared with the admin
+ * child, which sums them on scrape: no atomics on the hot path beyond relaxed adds of the owner.
+ * Names get the prefix redrain_; counters end in _total, histograms are in seconds. No room or user ids as labels. */
+#ifndef BASE_METRICS_MAP_H
+#define BASE_METRICS_MAP_H
+
+/*        field                    type       help */
+#define METRIC_MAP(X)                                                                              \
+    X(connections, GAUGE, "open client sockets")                                                   \
+    X(connections_opened_total, COUNTER, "accepted client sockets")                                \
+    X(connections_closed_total, COUNTER, "closed client sockets")                                  \
+    X(handshakes_refused_total, COUNTER, "handshakes refused: origin, path, limit")                \
+    X(auth_failures_total, COUNTER, "tokens refused")                                              \
+    X(rooms, GAUGE, "rooms with members on this process")                                          \
+    X(members, GAUGE, "joined sockets")                                                            \
+    X(joins_total, COUNTER, "answered JOINs")                                                      \
+    X(frames_received_total, COUNTER, "client messages")                                           \
+    X(frames_sent_total, COUNTER, "frames handed to the socket")                                   \
+    X(bytes_received_total, COUNTER, "bytes of client messages")                                   \
+    X(bytes_sent_total, COUNTER, "bytes of frames handed to the socket")                           \
+    X(protocol_errors_total, COUNTER, "messages that did not parse")                               \
+    X(rate_limited_total, COUNTER, "commands over a limit")                                        \
+    X(broadcasts_total, COUNTER, "fan-outs started")                                               \
+    X(frames_expected_total, COUNTER, "frames meant for sessions: sent + dropped + closed + queued") \
+    X(frames_dropped_total, COUNTER, "latest-wins frames replaced before they were sent")          \
+    X(frames_closed_total, COUNTER, "frames still queued when their session closed")               \
+    X(outbound_queue_bytes, GAUGE, "must-arrive bytes waiting for sockets")                        \
+    X(slow_consumers_closed_total, COUNTER, "sockets closed with 4008")                            \
+    X(grabs_total, COUNTER, "GRAB messages")                                                       \
+    X(grabs_memory_total, COUNTER, "GRABs answered from memory")                                   \
+    X(grabs_ok_total, COUNTER, "GRABs answered OK")                                                \
+    X(grabs_pending_total, COUNTER, "GRABs answered PENDING first")                                \
+    X(grabs_refused_total, COUNTER, "GRABs answered with any other code")                          \
+    X(grabs_inflight, GAUGE, "GRABs without a final answer")                                       \
+    X(grab_seconds, HISTOGRAM, "GRAB received to final answer")                                    \
+    X(money_granted_fen_total, COUNTER, "fen told to viewers")                                     \
+    X(redis_up, GAUGE, "1 when the command connection is up")                                      \
+    X(redis_calls_total, COUNTER, "commands and scripts sent")                                     \
+    X(redis_errors_total, COUNTER, "error replies and lost calls")                                 \
+    X(redis_reconnects_total, COUNTER, "times the connection came up again")                       \
+    X(redis_call_seconds, HISTOGRAM, "sent to reply")                                              \
+    X(kafka_up, GAUGE, "processes whose last delivery report was good (or none was sent)")          \
+    X(kafka_produced_total, COUNTER, "records handed to the producer")                             \
+    X(kafka_delivered_total, COUNTER, "delivery reports without an error")                         \
+    X(kafka_failed_total, COUNTER, "delivery reports with an error, and full queues")              \
+    X(kafka_queue_messages, GAUGE, "records without a delivery report")                            \
+    X(kafka_delivery_seconds, HISTOGRAM, "produced to delivery report")                            \
+    X(outbox_swept_total, COUNTER, "outbox entries produced again by the sweeper")                 \
+    X(db_jobs_total, COUNTER, "jobs run by database threads")                                      \
+    X(db_jobs_refused_total, COUNTER, "jobs refused because the queue was full")                   \
+    X(db_queue, GAUGE, "jobs waiting for a database thread")                                       \
+    X(db_up, GAUGE, "1 when the last database call worked")                                        \
+    X(loop_lag_seconds, HISTOGRAM, "how late a 100 ms timer of the loop fired")
+
+/* Metrics of the settler, which has its own listener-less dump: written to Redis and shown by the admin child. */
+#define SETTLER_METRIC_MAP(X)                                                                      \
+    X(settled_total, COUNTER, "grants brought into the books")                                     \
+    X(settled_fen_total, COUNTER, "fen brought into wallets")                                      \
+    X(duplicates_total, COUNTER, "records already in the books")                                   \
+    X(conflicts_total, COUNTER, "records put into rp_conflict")                                    \
+    X(dead_total, COUNTER, "records put into rp_dead")                                             \
+    X(settle_lag_messages, GAUGE, "records behind the high watermark")                             \
+    X(tasks_run_total, COUNTER, "steps of rains run")                                              \
+    X(mysql_errors_total, COUNTER, "transactions that failed and were run again")                  \
+    X(money_unaccounted_fen, GAUGE, "what the books cannot explain; must be 0")                    \
+    X(findings, GAUGE, "findings of the last check")
+
+#endif

@@ -1,0 +1,84 @@
+/* msg_map.h - every message and every field: the one table from which the enum, the decoder,
+ * docs/PROTOCOL.md and the JavaScript constants come. */
+#ifndef PROTOCOL_MSG_MAP_H
+#define PROTOCOL_MSG_MAP_H
+
+/*        name        op  direction  what it is for */
+#define MSG_MAP(X)                                                                                 \
+    X(HELLO, 1, C2S, "first frame: the token")                                                     \
+    X(JOIN, 2, C2S, "enter a room, with the position reached before if any")                       \
+    X(LEAVE, 3, C2S, "leave the room")                                                             \
+    X(PING, 4, C2S, "heartbeat and clock sample")                                                  \
+    X(GRAB, 5, C2S, "ask for the seq-th packet of a rain")                                         \
+    X(MY_GRANTS, 6, C2S, "what I was granted")                                                     \
+    X(SAY, 7, C2S, "room chat")                                                                    \
+    X(CREATE, 32, C2S, "anchor: create a rain, freezes the money")                                 \
+    X(PREPARE, 33, C2S, "anchor: fill the pool")                                                   \
+    X(START, 34, C2S, "anchor: start the countdown")                                               \
+    X(EXTEND, 35, C2S, "anchor: move the end")                                                     \
+    X(CLOSE, 36, C2S, "anchor: end it now and settle")                                             \
+    X(CANCEL, 37, C2S, "anchor: give up a rain that was not started")                              \
+    X(ANNOUNCE, 38, C2S, "anchor: message to the room")                                            \
+    X(KICK, 39, C2S, "anchor: close a user's sockets in the room")                                 \
+    X(MUTE, 40, C2S, "anchor: forbid a user to chat")                                              \
+    X(STATS, 41, C2S, "anchor: live figures")                                                      \
+    X(REPLY, 64, S2C, "answer to the request with the same id")                                    \
+    X(PUSH, 65, S2C, "something happened in the room or to the user")                              \
+    X(GOAWAY, 66, S2C, "reconnect within delay_ms, this server is leaving")
+
+/* Body fields of client messages. Types: STR (slice), INT (int64), BOOL, USER (decimal string ->
+ * int64). message    key           type  needed    min  max (bytes for STR, value for INT) */
+#define MSG_FIELD_MAP(X)                                                                           \
+    X(HELLO, hello, token, STR, REQUIRED, 1, 4000)                                                 \
+    X(HELLO, hello, ver, INT, OPTIONAL, 1, 1000)                                                   \
+    X(JOIN, join, room, STR, REQUIRED, 1, RR_ROOM_ID_MAX)                                          \
+    X(JOIN, join, epoch, STR, OPTIONAL, 16, 16)                                                    \
+    X(JOIN, join, seq, INT, OPTIONAL, 0, INT64_MAX)                                                \
+    X(PING, ping, t0, INT, REQUIRED, 0, INT64_MAX)                                                 \
+    X(GRAB, grab, code, STR, REQUIRED, 1, 64)                                                      \
+    X(GRAB, grab, seq, INT, REQUIRED, 0, RR_GRANT_LIMIT_MAX)                                       \
+    X(GRAB, grab, again, BOOL, OPTIONAL, 0, 1)                                                     \
+    X(MY_GRANTS, my_grants, code, STR, OPTIONAL, 1, 64)                                            \
+    X(MY_GRANTS, my_grants, before, INT, OPTIONAL, 0, INT64_MAX)                                   \
+    X(SAY, say, text, STR, REQUIRED, 1, RR_TEXT_MAX_BYTES)                                         \
+    X(CREATE, create, biz_id, STR, REQUIRED, 1, RR_BIZ_ID_MAX)                                     \
+    X(CREATE, create, total, INT, REQUIRED, INT64_MIN, INT64_MAX)                                  \
+    X(CREATE, create, count, INT, REQUIRED, INT64_MIN, INT64_MAX)                                  \
+    X(CREATE, create, split, STR, OPTIONAL, 1, 32)                                                 \
+    X(CREATE, create, limit, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                  \
+    X(CREATE, create, lo, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                     \
+    X(CREATE, create, hi, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                     \
+    X(CREATE, create, shards, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                 \
+    X(CREATE, create, duration_ms, INT, OPTIONAL, INT64_MIN, INT64_MAX)                            \
+    X(CREATE, create, text, STR, OPTIONAL, 0, RR_TEXT_MAX_BYTES)                                   \
+    X(PREPARE, prepare, code, STR, REQUIRED, 1, 64)                                                \
+    X(START, start, code, STR, REQUIRED, 1, 64)                                                    \
+    X(START, start, countdown_ms, INT, OPTIONAL, 0, RR_COUNTDOWN_MAX_MS)                           \
+    X(START, start, duration_ms, INT, OPTIONAL, RR_DURATION_MIN_MS, RR_DURATION_MAX_MS)            \
+    X(EXTEND, extend, code, STR, REQUIRED, 1, 64)                                                  \
+    X(EXTEND, extend, add_ms, INT, REQUIRED, 1, RR_DURATION_MAX_MS)                                \
+    X(CLOSE, close, code, STR, REQUIRED, 1, 64)                                                    \
+    X(CANCEL, cancel, code, STR, REQUIRED, 1, 64)                                                  \
+    X(ANNOUNCE, announce, text, STR, REQUIRED, 1, RR_TEXT_MAX_BYTES)                               \
+    X(KICK, kick, user, USER, REQUIRED, 1, 20)                                                     \
+    X(KICK, kick, secs, INT, OPTIONAL, 0, 86400)                                                   \
+    X(MUTE, mute, user, USER, REQUIRED, 1, 20)                                                     \
+    X(MUTE, mute, secs, INT, REQUIRED, 0, 86400)                                                   \
+    X(STATS, stats, code, STR, OPTIONAL, 1, 64)
+
+/*        biz code           lane   what its payload says */
+#define BIZ_MAP(X)                                                                                 \
+    X(RED_PACKET_CONFIG, "a rain is coming: countdown, numbers, hash of the seed")                 \
+    X(RED_PACKET_TICK, "how much is gone, latest wins, no seq")                                    \
+    X(RED_PACKET_END, "the rain is over")                                                          \
+    X(RED_PACKET_RESULT, "the books of the rain, from SQL; reveals the seed")                      \
+    X(RED_PACKET_CANCEL, "a rain was given up")                                                    \
+    X(ROOM_COUNT, "viewers online, latest wins, no seq")                                           \
+    X(GRANT_SETTLED, "to the user: a grant reached the wallet")                                    \
+    X(GRAB_RESULT, "to the user: final answer of a grab that was PENDING")                         \
+    X(SAY, "room chat, latest wins, no seq")                                                       \
+    X(ANNOUNCE, "message of the anchor")                                                           \
+    X(MUTED, "to the user: may not chat for secs")                                                 \
+    X(KICKED, "to the user: closed by the anchor")
+
+#endif

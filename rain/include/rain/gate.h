@@ -1,0 +1,42 @@
+/* gate.h - answers a grab from memory where that is safe: before the opening, after the end, sold
+ *   out.
+ * Rule (MONEY): only a frame whose `again` is false may be answered from memory; `again` means an
+ *   earlier try may have won.
+ * Pure decision code; rain time in ms (Redis TIME), kept by the worker's clock offset. */
+#ifndef RAIN_GATE_H
+#define RAIN_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "rain/rain.h"
+
+/* What a worker remembers about a live rain. Loaded from RED_PACKET_CONFIG, never from SQL. */
+struct live_rain {
+    char code[RR_CODE_LEN + 1];
+    char room_id[RR_ROOM_ID_MAX + 1];
+    int64_t t0_ms;
+    int64_t t1_ms;
+    int64_t total_fen;
+    uint32_t count;
+    uint32_t limit;
+    uint32_t shards;   /* 1…64 */
+    bool ended;        /* closed early */
+    uint64_t sold_out; /* bit per shard; cleared when the run id changes */
+    char rid[RR_RID_LEN + 1];
+};
+
+/* RR_OK: ask the pool.
+ * RR_NOT_FOUND: room_id is not this rain's room (code–room check; in every state, also for
+ * `again`). RR_LIMIT: never from memory unless seq >= limit and !again. RR_NOT_STARTED, RR_ENDED,
+ * RR_SOLD_OUT: only if !again. slack_ms: how far our idea of rain time may be off. What comes up to
+ * slack_ms early or late is let through: the script decides. */
+RR_MUST_CHECK enum rr_err gate_check(const struct live_rain *r, const char *room_id,
+                                     int64_t user_id, uint32_t seq, bool again, int64_t now_ms,
+                                     int64_t slack_ms);
+/* After a script's reply: remembers sold-out per (code, shard, rid), and t1 when it was extended.
+ * t1_ms 0: not known. */
+void gate_learn(struct live_rain *r, uint32_t shard, const char *rid, bool sold_out, int64_t t1_ms);
+
+#endif

@@ -1,0 +1,72 @@
+/* rain.h - what a red-packet rain is: its numbers, its life, and the rules a request for one must pass.
+ * Not here: where it is stored (ledger, store) and who may ask (room). */
+#ifndef RAIN_RAIN_H
+#define RAIN_RAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "protocol/limits.h"
+
+/*        name         value  wire name  zh */
+#define RAIN_STATUS_MAP(X)                                                                         \
+    X(CREATED, 1, "CREATED", "待准备")                                                             \
+    X(PREPARED, 2, "PREPARED", "已准备")                                                           \
+    X(SENT, 3, "SENT", "已发送")                                                                   \
+    X(CLOSING, 4, "CLOSING", "结算中")                                                             \
+    X(SETTLED, 5, "SETTLED", "已结清")                                                             \
+    X(CANCELLED, 6, "CANCELLED", "已取消")
+
+enum rain_status {
+#define X(name, value, wire, zh) RAIN_##name = value,
+    RAIN_STATUS_MAP(X)
+#undef X
+};
+
+enum rain_event { RAIN_EV_PREPARE, RAIN_EV_START, RAIN_EV_CLOSE, RAIN_EV_SETTLE, RAIN_EV_CANCEL };
+
+/* The only transition function. RR_OK: *next is the state after ev. RR_DUPLICATE: ev already happened (*next = s).
+ * RR_CONFLICT: not allowed in this state.
+ * CREATED -PREPARE-> PREPARED -START-> SENT -CLOSE-> CLOSING -SETTLE-> SETTLED;
+ * CREATED|PREPARED -CANCEL-> CANCELLED. A rain that was SENT may have been granted from: it is closed, not cancelled. */
+RR_MUST_CHECK enum rr_err rain_transition(enum rain_status s, enum rain_event ev,
+                                          enum rain_status *next);
+const char *rain_status_name(enum rain_status s); /* "CREATED" …, "?" */
+
+enum rain_split { RAIN_DOUBLE_MEAN = 1, RAIN_LINE_CUT = 2, RAIN_EQUAL = 3 };
+const char *rain_split_name(enum rain_split s); /* "double-mean", "line-cut", "equal" */
+/* 0 on unknown name. */
+enum rain_split rain_split_parse(struct rr_slice name);
+
+#define RAIN_SPLIT_VERSION 1 /* old versions stay in the code: amounts of old rains must be recomputable */
+
+/* What a sender asks for. Zero means "default" where noted. */
+struct rain_spec {
+    int64_t sender_id;
+    char room_id[RR_ROOM_ID_MAX + 1];
+    char biz_id[RR_BIZ_ID_MAX + 1]; /* the client's idempotence key */
+    char text[RR_TEXT_MAX_BYTES + 1];
+    int64_t total_fen;
+    int64_t lo_fen;      /* smallest packet; 0 -> 1 */
+    int64_t hi_fen;      /* largest packet; 0 -> total */
+    int64_t duration_ms; /* 0 -> 30,000 */
+    uint32_t count;
+    uint32_t limit;  /* packets per user; 0 -> 1 */
+    uint32_t shards; /* 0 -> ceil(count / 50,000) */
+    enum rain_split split; /* 0 -> double mean */
+};
+
+/* Fills the defaults and checks every rule (lo*n <= T <= hi*n, ranges of limits.h, room and biz id charset, UTF-8).
+ * RR_BAD_REQUEST: *field names the first bad field (a constant). */
+RR_MUST_CHECK enum rr_err rain_spec_check(struct rain_spec *spec, const char **field);
+
+bool rain_code_valid(struct rr_slice code); /* 22 characters of base64url */
+bool rain_room_id_valid(struct rr_slice room_id);
+bool rain_biz_code_valid(struct rr_slice biz_code);
+bool rain_utf8_valid(struct rr_slice text); /* well-formed, no control characters */
+/* 128 random bits. */
+void rain_code_new(char code[RR_CODE_LEN + 1]);
+
+#endif

@@ -1,0 +1,121 @@
+/* session.h - one client's socket as the room sees it: who he is, where he is, what waits to be sent to him.
+ * State = list membership; session_set_state() is the only place that moves a session:
+ *   NEW      nobody yet, waits for HELLO            (no list)
+ *   AUTHED   knows the user                         (user index)
+ *   JOINED   member of s->room                      (user index + the room's member array)
+ *   CLOSING  close was asked for, no frame goes out (no list); freed by session_destroy in the transport's close callback
+ * Thread: the worker's loop. Owner: the session table; everybody else holds the id. */
+#ifndef ROOM_SESSION_H
+#define ROOM_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/frame.h"
+#include "protocol/msg.h"
+#include "room/out_queue.h"
+
+enum session_state { SESSION_NEW, SESSION_AUTHED, SESSION_JOINED, SESSION_CLOSING };
+enum session_role { ROLE_GUEST, ROLE_VIEWER, ROLE_ANCHOR };
+
+struct room;
+struct session_table;
+
+/* Port to the socket. */
+struct transport {
+    void *impl;
+    size_t headroom; /* bytes in front of every frame */
+    /* Sends now if nothing is in the way. RR_OK: handed to the socket. RR_BUSY: not now, nothing was sent.
+     * RR_CLOSED: the socket is broken (it will be closed asynchronously). */
+    enum rr_err (*write_now)(void *impl, void *conn, struct rr_frame *frame);
+    /* Asks for session_on_writable() once the socket takes bytes again. */
+    void (*want_write)(void *impl, void *conn);
+    /* Asks for the close handshake; asynchronous. */
+    void (*close)(void *impl, void *conn, enum close_code code);
+};
+
+/* Leaky bucket as a theoretical arrival time (GCRA). */
+struct rate_bucket {
+    int64_t tat_us;
+};
+/* RR_OK, or RR_RATE_LIMITED with *retry_after_ms. per_s with a burst of 2 * per_s. */
+enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s, int64_t *retry_after_ms);
+
+struct session {
+    uint64_t id; /* generation << 32 | slot; never reused within 2^32 generations */
+    enum session_state state;
+    enum session_role role;
+    bool all_rooms;
+    bool may_send;
+    int64_t user_id;   /* from the token and from nowhere else */
+    int64_t token_exp_s;
+    char name[RR_NAME_MAX_BYTES + 1];
+    char *rooms; /* ",r1,r2," allowed rooms, NULL with all_rooms; owned */
+    void *conn;  /* the transport's */
+    struct session_table *table;
+    struct session *user_next; /* other sockets of the same user */
+    struct room *room;         /* JOINED only */
+    uint32_t member_index;     /* in room->members */
+    uint64_t joined_seq;       /* pushes up to here were in the snapshot */
+    int64_t opened_us;
+    int64_t heard_us; /* last byte from the client */
+    int64_t pinged_us;
+    int64_t muted_until_us;
+    int64_t grants_asked_us; /* paged list of all grants: one per 5 s */
+    struct out_queue out;
+    struct rate_bucket rate_command;
+    struct rate_bucket rate_grab;
+    struct rate_bucket rate_say;
+};
+
+/* Exact at any instant: expected = sent + dropped + closed + queued. */
+struct session_counters {
+    uint64_t expected;
+    uint64_t sent;
+    uint64_t sent_bytes;
+    uint64_t dropped;
+    uint64_t closed;
+    uint64_t queued;
+    uint64_t slow_closed;
+    uint64_t must_bytes;
+};
+
+struct session_table_opts {
+    const struct transport *transport;
+    size_t queue_bytes; /* must-arrive bytes per session */
+    /* Called when a session leaves JOINED, before it changes (the room's own list is already updated). */
+    void (*left_room)(void *arg, struct session *s);
+    void *arg;
+};
+
+struct session_table *session_table_create(const struct session_table_opts *o);
+void session_table_destroy(struct session_table *t); /* all sessions must be gone */
+void session_table_set_queue_bytes(struct session_table *t, size_t queue_bytes);
+
+struct session *session_create(struct session_table *t, void *conn, int64_t now_us);
+/* Frees; the id is dead from now on. */
+void session_destroy(struct session *s);
+struct session *session_by_id(struct session_table *t, uint64_t id); /* NULL when gone */
+uint32_t session_count(const struct session_table *t);
+/* First socket of a user; the others by user_next. */
+struct session *session_by_user(struct session_table *t, int64_t user_id);
+/* Slot iteration for coarse wheels: the session in slot i < session_slots(), or NULL. */
+uint32_t session_slots(const struct session_table *t);
+struct session *session_at(struct session_table *t, uint32_t slot);
+const struct session_counters *session_table_counters(const struct session_table *t);
+
+/* room: only for SESSION_JOINED. Impossible transitions assert. */
+void session_set_state(struct session *s, enum session_state state, struct room *room);
+bool session_may_enter(const struct session *s, const char *room_id);
+
+/* Must arrive: in order, never dropped; a reader too slow for it is closed with 4008. Takes its own reference. */
+void session_send(struct session *s, struct rr_frame *frame);
+/* Latest wins: an unsent frame with the same key is replaced; at most OUT_LATEST_MAX wait. */
+void session_send_latest(struct session *s, struct rr_frame *frame, uint64_t key);
+/* The socket takes bytes: sends what waits. */
+void session_on_writable(struct session *s);
+/* Marks; leaves every list at once; the socket follows asynchronously. Repeatable (the first code stays). */
+void session_close(struct session *s, enum close_code code);
+
+#endif

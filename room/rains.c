@@ -1,0 +1,154 @@
+#include "room/rains.h"
+
+#include "base/alloc.h"
+#include "protocol/unpack.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+struct rain_node {
+    struct rain_entry entry; /* first */
+    UT_hash_handle hh;       /* key: entry.live.code */
+};
+
+struct rains {
+    struct rain_node *by_code;
+};
+
+struct rains *rains_create(void)
+{
+    return rr_xcalloc(1, sizeof(struct rains));
+}
+
+void rains_destroy(struct rains *rs)
+{
+    struct rain_node *n = NULL;
+    struct rain_node *tmp = NULL;
+
+    if (!rs)
+        return;
+    HASH_ITER (hh, rs->by_code, n, tmp) {
+        HASH_DEL(rs->by_code, n);
+        free(n);
+    }
+    free(rs);
+}
+
+static struct rain_node *node_get(struct rains *rs, struct rr_slice code)
+{
+    struct rain_node *n = NULL;
+
+    HASH_FIND(hh, rs->by_code, code.p, code.len, n);
+    if (n)
+        return n;
+    n = rr_xcalloc(1, sizeof(*n));
+    memcpy(n->entry.live.code, code.p, code.len); /* 22 bytes, checked by the caller */
+    n->entry.told_granted = -1;
+    HASH_ADD(hh, rs->by_code, entry.live.code, RR_CODE_LEN, n);
+    return n;
+}
+
+/* RED_PACKET_CONFIG: everything a worker must know to judge a grab. */
+static enum rr_err learn_config(struct rain_entry *e, const char *room_id,
+                                const struct unpack_value *map)
+{
+    int64_t t0 = 0;
+    int64_t t1 = 0;
+    int64_t count = 0;
+    int64_t total = 0;
+    int64_t limit = 0;
+    int64_t shards = 0;
+
+    if (unpack_get_int(map, "open_at", &t0) || unpack_get_int(map, "end_at", &t1) ||
+        unpack_get_int(map, "total_count", &count) || unpack_get_int(map, "total_price", &total) ||
+        unpack_get_int(map, "limit", &limit) || unpack_get_int(map, "shards", &shards))
+        return RR_BAD_REQUEST;
+    if (t0 < 0 || t1 < t0 || count < 1 || count > RR_PACKETS_MAX || limit < 1 ||
+        limit > RR_GRANT_LIMIT_MAX || shards < 1 || shards > RR_SHARDS_MAX)
+        return RR_BAD_REQUEST;
+    if (e->live.room_id[0] && strcmp(e->live.room_id, room_id) != 0)
+        return RR_BAD_REQUEST; /* a code never changes its room */
+    strncpy(e->live.room_id, room_id, sizeof(e->live.room_id) - 1);
+    e->live.t0_ms = t0;
+    e->live.t1_ms = t1;
+    e->live.total_fen = total;
+    e->live.count = (uint32_t)count;
+    e->live.limit = (uint32_t)limit;
+    e->live.shards = (uint32_t)shards;
+    return RR_OK;
+}
+
+enum rr_err rains_learn(struct rains *rs, const char *room_id, struct rr_slice biz_code,
+                        struct rr_slice payload, int64_t now_us)
+{
+    struct rr_slice cursor = payload;
+    struct unpack_value map;
+    struct rr_slice code;
+    struct rain_node *n = NULL;
+    enum rr_err err = RR_OK;
+
+    if (unpack_scan(payload, RR_DEPTH_MAX) || unpack_next(&cursor, &map) ||
+        unpack_get_str(&map, "config_code", &code) || !rain_code_valid(code))
+        return RR_BAD_REQUEST;
+    /* END and RESULT repeat the configuration, so that a worker that never saw the start still knows the rain: somebody
+     * may have to ask again what he got. */
+    n = node_get(rs, code);
+    err = learn_config(&n->entry, room_id, &map);
+    if (n->entry.live.count == 0) {
+        HASH_DEL(rs->by_code, n);
+        free(n);
+        return err;
+    }
+    if (strcmp(n->entry.live.room_id, room_id) != 0)
+        return RR_BAD_REQUEST;
+    if (rr_slice_eq_str(biz_code, "RED_PACKET_END") ||
+        rr_slice_eq_str(biz_code, "RED_PACKET_RESULT") ||
+        rr_slice_eq_str(biz_code, "RED_PACKET_CANCEL")) {
+        n->entry.live.ended = true;
+        n->entry.end_told = true;
+        if (!n->entry.over)
+            n->entry.over_since_us = now_us;
+        n->entry.over = true;
+    }
+    return RR_OK;
+}
+
+struct rain_entry *rains_find(struct rains *rs, struct rr_slice code)
+{
+    struct rain_node *n = NULL;
+
+    if (code.len != RR_CODE_LEN)
+        return NULL;
+    HASH_FIND(hh, rs->by_code, code.p, code.len, n);
+    return n ? &n->entry : NULL;
+}
+
+void rains_each(struct rains *rs, rain_entry_fn fn, void *arg)
+{
+    struct rain_node *n = NULL;
+    struct rain_node *tmp = NULL;
+
+    HASH_ITER (hh, rs->by_code, n, tmp)
+        fn(arg, &n->entry);
+}
+
+void rains_sweep(struct rains *rs, int64_t now_us, int64_t keep_us,
+                 void (*gone)(void *arg, const char *code), void *arg)
+{
+    struct rain_node *n = NULL;
+    struct rain_node *tmp = NULL;
+
+    HASH_ITER (hh, rs->by_code, n, tmp) {
+        if (!n->entry.over || now_us - n->entry.over_since_us < keep_us)
+            continue;
+        HASH_DEL(rs->by_code, n);
+        gone(arg, n->entry.live.code);
+        free(n);
+    }
+}
+
+uint32_t rains_count(const struct rains *rs)
+{
+    return HASH_COUNT(rs->by_code);
+}

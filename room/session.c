@@ -1,0 +1,316 @@
+#include "room/session.h"
+
+#include "base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+struct user_sessions {
+    int64_t user_id;
+    struct session *first;
+    UT_hash_handle hh;
+};
+
+struct session_table {
+    struct session_table_opts opts;
+    struct session **slots;
+    uint32_t *generations;
+    uint32_t *free_slots; /* stack */
+    uint32_t slots_n;
+    uint32_t free_n;
+    uint32_t count;
+    struct user_sessions *users;
+    struct session_counters counters;
+};
+
+enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s, int64_t *retry_after_ms)
+{
+    int64_t step_us = 1000000 / per_s;
+    int64_t burst_us = step_us * per_s * 2;
+    int64_t tat_us = b->tat_us > now_us ? b->tat_us : now_us;
+
+    if (step_us == 0)
+        step_us = 1;
+    if (tat_us + step_us - now_us > burst_us) {
+        *retry_after_ms = (tat_us + step_us - now_us - burst_us) / 1000 + 1;
+        return RR_RATE_LIMITED;
+    }
+    b->tat_us = tat_us + step_us;
+    return RR_OK;
+}
+
+struct session_table *session_table_create(const struct session_table_opts *o)
+{
+    struct session_table *t = rr_xcalloc(1, sizeof(*t));
+
+    t->opts = *o;
+    return t;
+}
+
+void session_table_destroy(struct session_table *t)
+{
+    if (!t)
+        return;
+    RR_ASSERT(t->count == 0);
+    free(t->slots);
+    free(t->generations);
+    free(t->free_slots);
+    free(t);
+}
+
+void session_table_set_queue_bytes(struct session_table *t, size_t queue_bytes)
+{
+    t->opts.queue_bytes = queue_bytes;
+}
+
+static void table_grow(struct session_table *t)
+{
+    uint32_t n = t->slots_n ? t->slots_n * 2 : 256;
+
+    t->slots = rr_xrealloc(t->slots, n, sizeof(*t->slots));
+    t->generations = rr_xrealloc(t->generations, n, sizeof(*t->generations));
+    t->free_slots = rr_xrealloc(t->free_slots, n, sizeof(*t->free_slots));
+    for (uint32_t i = n; i-- > t->slots_n;) {
+        t->slots[i] = NULL;
+        t->generations[i] = 0;
+        t->free_slots[t->free_n++] = i;
+    }
+    t->slots_n = n;
+}
+
+struct session *session_create(struct session_table *t, void *conn, int64_t now_us)
+{
+    struct session *s = rr_xcalloc(1, sizeof(*s));
+    uint32_t slot = 0;
+
+    if (t->free_n == 0)
+        table_grow(t);
+    slot = t->free_slots[--t->free_n];
+    s->id = (uint64_t)++t->generations[slot] << 32 | slot;
+    s->state = SESSION_NEW;
+    s->conn = conn;
+    s->table = t;
+    s->opened_us = now_us;
+    s->heard_us = now_us;
+    s->pinged_us = now_us;
+    t->slots[slot] = s;
+    t->count++;
+    return s;
+}
+
+static void user_index_add(struct session *s)
+{
+    struct session_table *t = s->table;
+    struct user_sessions *u = NULL;
+
+    HASH_FIND(hh, t->users, &s->user_id, sizeof(s->user_id), u);
+    if (!u) {
+        u = rr_xcalloc(1, sizeof(*u));
+        u->user_id = s->user_id;
+        HASH_ADD(hh, t->users, user_id, sizeof(u->user_id), u);
+    }
+    s->user_next = u->first;
+    u->first = s;
+}
+
+static void user_index_remove(struct session *s)
+{
+    struct session_table *t = s->table;
+    struct user_sessions *u = NULL;
+    struct session **at = NULL;
+
+    HASH_FIND(hh, t->users, &s->user_id, sizeof(s->user_id), u);
+    RR_ASSERT(u);
+    for (at = &u->first; *at != s; at = &(*at)->user_next)
+        RR_ASSERT(*at);
+    *at = s->user_next;
+    s->user_next = NULL;
+    if (!u->first) {
+        HASH_DEL(t->users, u);
+        free(u);
+    }
+}
+
+static void queue_abandon(struct session *s)
+{
+    struct session_counters *c = &s->table->counters;
+    uint32_t n = 0;
+
+    c->must_bytes -= s->out.must_bytes;
+    n = out_queue_clear(&s->out);
+    c->queued -= n;
+    c->closed += n;
+}
+
+void session_set_state(struct session *s, enum session_state state, struct room *room)
+{
+    enum session_state from = s->state;
+
+    RR_ASSERT((state == SESSION_JOINED) == (room != NULL));
+    if (from == state && s->room == room)
+        return;
+    RR_ASSERT(from != SESSION_CLOSING);
+    RR_ASSERT(state != SESSION_NEW);
+    RR_ASSERT(state != SESSION_JOINED || from == SESSION_AUTHED);
+    if (from == SESSION_JOINED) {
+        s->table->opts.left_room(s->table->opts.arg, s);
+        s->room = NULL;
+    }
+    if (from == SESSION_NEW && state == SESSION_AUTHED)
+        user_index_add(s);
+    if (from != SESSION_NEW && state == SESSION_CLOSING)
+        user_index_remove(s);
+    if (state == SESSION_CLOSING)
+        queue_abandon(s);
+    s->state = state;
+    s->room = room;
+}
+
+void session_destroy(struct session *s)
+{
+    struct session_table *t = s->table;
+    uint32_t slot = (uint32_t)s->id;
+
+    if (s->state != SESSION_CLOSING)
+        session_set_state(s, SESSION_CLOSING, NULL);
+    RR_ASSERT(t->slots[slot] == s);
+    t->slots[slot] = NULL;
+    t->free_slots[t->free_n++] = slot;
+    t->count--;
+    free(s->rooms);
+    free(s);
+}
+
+struct session *session_by_id(struct session_table *t, uint64_t id)
+{
+    uint32_t slot = (uint32_t)id;
+
+    if (slot >= t->slots_n || !t->slots[slot] || t->slots[slot]->id != id)
+        return NULL;
+    return t->slots[slot];
+}
+
+uint32_t session_count(const struct session_table *t)
+{
+    return t->count;
+}
+
+struct session *session_by_user(struct session_table *t, int64_t user_id)
+{
+    struct user_sessions *u = NULL;
+
+    HASH_FIND(hh, t->users, &user_id, sizeof(user_id), u);
+    return u ? u->first : NULL;
+}
+
+uint32_t session_slots(const struct session_table *t)
+{
+    return t->slots_n;
+}
+
+struct session *session_at(struct session_table *t, uint32_t slot)
+{
+    return slot < t->slots_n ? t->slots[slot] : NULL;
+}
+
+const struct session_counters *session_table_counters(const struct session_table *t)
+{
+    return &t->counters;
+}
+
+bool session_may_enter(const struct session *s, const char *room_id)
+{
+    size_t n = strlen(room_id);
+
+    if (s->all_rooms)
+        return true;
+    for (const char *p = s->rooms; p && (p = strstr(p, room_id)) != NULL; p++) {
+        if (p[-1] == ',' && p[n] == ',')
+            return true;
+    }
+    return false;
+}
+
+static bool write_through(struct session *s, struct rr_frame *frame)
+{
+    const struct transport *tr = s->table->opts.transport;
+    struct session_counters *c = &s->table->counters;
+
+    if (tr->write_now(tr->impl, s->conn, frame) != RR_OK)
+        return false;
+    c->sent++;
+    c->sent_bytes += frame->len;
+    return true;
+}
+
+void session_send(struct session *s, struct rr_frame *frame)
+{
+    const struct transport *tr = s->table->opts.transport;
+    struct session_counters *c = &s->table->counters;
+
+    c->expected++;
+    if (s->state == SESSION_CLOSING) {
+        c->closed++;
+        return;
+    }
+    if (out_queue_empty(&s->out) && write_through(s, frame))
+        return;
+    if (out_queue_push(&s->out, frame, s->table->opts.queue_bytes) != RR_OK) {
+        c->closed++;
+        c->slow_closed++;
+        session_close(s, CLOSE_SLOW);
+        return;
+    }
+    c->queued++;
+    c->must_bytes += frame->len;
+    tr->want_write(tr->impl, s->conn);
+}
+
+void session_send_latest(struct session *s, struct rr_frame *frame, uint64_t key)
+{
+    const struct transport *tr = s->table->opts.transport;
+    struct session_counters *c = &s->table->counters;
+    uint32_t dropped = 0;
+
+    c->expected++;
+    if (s->state == SESSION_CLOSING) {
+        c->closed++;
+        return;
+    }
+    if (out_queue_empty(&s->out) && write_through(s, frame))
+        return;
+    dropped = out_queue_push_latest(&s->out, frame, key);
+    c->dropped += dropped;
+    c->queued += 1 - dropped;
+    tr->want_write(tr->impl, s->conn);
+}
+
+void session_on_writable(struct session *s)
+{
+    const struct transport *tr = s->table->opts.transport;
+    struct session_counters *c = &s->table->counters;
+    struct rr_frame *f = NULL;
+
+    while (s->state != SESSION_CLOSING && (f = out_queue_front(&s->out)) != NULL) {
+        size_t before = s->out.must_bytes;
+
+        if (!write_through(s, f)) {
+            tr->want_write(tr->impl, s->conn);
+            return;
+        }
+        out_queue_pop(&s->out);
+        c->queued--;
+        c->must_bytes -= before - s->out.must_bytes;
+    }
+}
+
+void session_close(struct session *s, enum close_code code)
+{
+    const struct transport *tr = s->table->opts.transport;
+
+    if (s->state == SESSION_CLOSING)
+        return;
+    session_set_state(s, SESSION_CLOSING, NULL);
+    tr->close(tr->impl, s->conn, code);
+}

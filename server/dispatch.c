@@ -1,0 +1,168 @@
+#include "dispatch.h"
+
+#include "base/log.h"
+#include "handlers.h"
+#include "protocol/pack.h"
+
+#include <assert.h>
+
+/* What a message requires before its handler runs. */
+enum {
+    ANON_OK = 1 << 0,    /* before HELLO; everything else needs a user */
+    NEEDS_ROOM = 1 << 1, /* a member of a room */
+    ANCHOR = 1 << 2,     /* the anchor of that room */
+    NOT_GUEST = 1 << 3,
+    RATE_GRAB = 1 << 4, /* which bucket pays; without one: the command bucket */
+    RATE_SAY = 1 << 5,
+};
+
+struct row {
+    enum msg_op op;
+    handler_fn handler;
+    unsigned needs;
+};
+
+static const struct row rows[] = {
+    {MSG_HELLO, on_hello, ANON_OK},
+    {MSG_JOIN, on_join, 0},
+    {MSG_LEAVE, on_leave, 0},
+    {MSG_PING, on_ping, 0},
+    {MSG_GRAB, on_grab, NEEDS_ROOM | NOT_GUEST | RATE_GRAB},
+    {MSG_MY_GRANTS, on_my_grants, 0},
+    {MSG_SAY, on_say, NEEDS_ROOM | NOT_GUEST | RATE_SAY},
+    {MSG_CREATE, on_create, NEEDS_ROOM | ANCHOR},
+    {MSG_PREPARE, on_prepare, NEEDS_ROOM | ANCHOR},
+    {MSG_START, on_start, NEEDS_ROOM | ANCHOR},
+    {MSG_EXTEND, on_extend, NEEDS_ROOM | ANCHOR},
+    {MSG_CLOSE, on_close, NEEDS_ROOM | ANCHOR},
+    {MSG_CANCEL, on_cancel, NEEDS_ROOM | ANCHOR},
+    {MSG_ANNOUNCE, on_announce, NEEDS_ROOM | ANCHOR},
+    {MSG_KICK, on_kick, NEEDS_ROOM | ANCHOR},
+    {MSG_MUTE, on_mute, NEEDS_ROOM | ANCHOR},
+    {MSG_STATS, on_stats, NEEDS_ROOM | ANCHOR},
+};
+static_assert(RR_COUNTOF(rows) == MSG_C2S_COUNT, "every client message needs one dispatch row");
+
+static const struct row *row_of(enum msg_op op)
+{
+    for (size_t i = 0; i < RR_COUNTOF(rows); i++) {
+        if (rows[i].op == op)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+void reply_send(struct worker *w, struct session *s, const struct rr_buf *message)
+{
+    struct rr_frame *f = NULL;
+
+    RR_ASSERT(!message->failed);
+    f = rr_frame_create(message->p, message->len, ws_transport(w->ws)->headroom);
+    session_send(s, f);
+    rr_frame_unref(&f);
+}
+
+void reply_ok(struct worker *w, struct session *s, uint32_t req_id)
+{
+    struct rr_buf b = {0};
+
+    msg_reply_begin(&b, req_id, RESULT_OK, 0);
+    reply_send(w, s, &b);
+    rr_buf_fini(&b);
+}
+
+void reply_error(struct worker *w, struct session *s, uint32_t req_id, enum rr_err err,
+                 const struct refusal *why)
+{
+    static const struct refusal none = {0};
+    enum result_code code = result_of(err);
+    struct rr_buf b = {0};
+    int64_t retry_ms = 0;
+
+    why = why ? why : &none;
+    retry_ms = why->retry_after_ms;
+    if (retry_ms == 0 && (code == RESULT_BUSY || code == RESULT_RATE_LIMITED))
+        retry_ms = 200;
+    msg_reply_begin(&b, req_id, code,
+                    (uint32_t)((why->field != NULL) + (why->reason != NULL) + (retry_ms != 0) +
+                               why->has_next));
+    if (why->field)
+        pack_kv_str(&b, "field", why->field);
+    if (why->reason)
+        pack_kv_str(&b, "reason", why->reason);
+    if (retry_ms)
+        pack_kv_int(&b, "retry_after_ms", retry_ms);
+    if (why->has_next)
+        pack_kv_int(&b, "next", why->next);
+    reply_send(w, s, &b);
+    rr_buf_fini(&b);
+}
+
+static enum rr_err rate_check(struct worker *w, struct session *s, unsigned needs,
+                              struct refusal *why)
+{
+    int64_t now_us = rr_mono_us(w->clock);
+    enum rr_err err = RR_OK;
+
+    if (needs & RATE_GRAB)
+        err = rate_take(&s->rate_grab, now_us, w->conf->limits_grab_per_s, &why->retry_after_ms);
+    else if (needs & RATE_SAY)
+        err = rate_take(&s->rate_say, now_us, w->conf->limits_say_per_s, &why->retry_after_ms);
+    else
+        err =
+            rate_take(&s->rate_command, now_us, w->conf->limits_command_per_s, &why->retry_after_ms);
+    if (err)
+        rr_metric_add(&w->metrics->rate_limited_total, 1);
+    return err;
+}
+
+static enum rr_err requirements_check(struct worker *w, struct session *s, unsigned needs,
+                                      struct refusal *why)
+{
+    if (s->state == SESSION_NEW && !(needs & ANON_OK))
+        return RR_UNAUTHORIZED;
+    if (rate_check(w, s, needs, why))
+        return RR_RATE_LIMITED;
+    if ((needs & NOT_GUEST) && s->role == ROLE_GUEST)
+        return RR_NOT_ELIGIBLE;
+    if ((needs & NEEDS_ROOM) && s->state != SESSION_JOINED) {
+        why->reason = "join a room first";
+        return RR_NOT_ELIGIBLE;
+    }
+    if ((needs & ANCHOR) && s->role != ROLE_ANCHOR)
+        return RR_NOT_ELIGIBLE;
+    return RR_OK;
+}
+
+void dispatch(struct worker *w, struct session *s, struct rr_slice message)
+{
+    struct msg m;
+    struct msg_fault fault = {0};
+    struct refusal why = {0};
+    const struct row *row = NULL;
+    enum rr_err err = msg_decode(message, &m, &fault);
+
+    rr_metric_add(&w->metrics->frames_received_total, 1);
+    rr_metric_add(&w->metrics->bytes_received_total, message.len);
+    if (err == RR_MALFORMED) {
+        rr_metric_add(&w->metrics->protocol_errors_total, 1);
+        session_close(s, CLOSE_INVALID_PAYLOAD);
+        return;
+    }
+    if (err) {
+        rr_metric_add(&w->metrics->protocol_errors_total, 1);
+        if (rate_check(w, s, 0, &why))
+            err = RR_RATE_LIMITED;
+        else
+            why.field = fault.field;
+        reply_error(w, s, fault.id, err, &why);
+        return;
+    }
+    row = row_of(m.op);
+    RR_ASSERT(row);
+    err = requirements_check(w, s, row->needs, &why);
+    if (!err)
+        err = row->handler(w, s, &m, &why);
+    if (err)
+        reply_error(w, s, m.id, err, &why);
+}

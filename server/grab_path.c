@@ -1,0 +1,447 @@
+#include "grab_path.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "dispatch.h"
+#include "protocol/pack.h"
+#include "rain/gate.h"
+#include "rain/grab_batch.h"
+#include "rain/grab_pending.h"
+#include "rain/outbox_track.h"
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+enum {
+    EARLY_MS = 100,    /* a grab this close to the opening waits for it instead of being told NOT_STARTED */
+    EARLY_MAX = 65536, /* waiting ones; more are told */
+};
+
+/* A record between producer_send() and its report. */
+struct sent_record {
+    uint64_t id; /* Kafka opaque */
+    uint64_t pending_opaque;
+    uint64_t outbox; /* handle of outbox_track */
+    UT_hash_handle hh;
+};
+
+struct early_grab {
+    struct pool_shard at;
+    struct grab grab;
+    int64_t release_us;
+};
+
+struct grab_path {
+    struct worker *w;
+    struct grab_batch *batch;
+    struct grab_pending *pending;
+    struct outbox_track *outbox;
+    struct sent_record *sent;
+    uint64_t sent_last_id;
+    uint64_t reply_outbox; /* handle for the reply being worked through, 0: none yet */
+    struct early_grab *early;
+    uint32_t early_n;
+    uint32_t early_cap;
+    int64_t early_next_us; /* the earliest release, INT64_MAX: none waits */
+    uv_timer_t timer; /* batch window, early grabs */
+};
+
+static void timer_arm(struct grab_path *p);
+
+/* ---- answers ---- */
+
+static uint32_t grab_fields(struct worker *w, const struct pending_grab *g, struct rr_buf *b)
+{
+    const struct grab_outcome *o = &g->outcome;
+    const struct rain_entry *e = rains_find(w->rains, rr_slice_str(g->at.code));
+    int64_t left = e ? (int64_t)e->live.count - e->granted : 0;
+
+    if (o->rc != RR_OK) {
+        if (b) {
+            pack_kv_str(b, "code", g->at.code);
+            if (o->rc == RR_BAD_SEQ)
+                pack_kv_int(b, "next", o->seq);
+            if (result_retryable(result_of(o->rc)))
+                pack_kv_int(b, "retry_after_ms", 200);
+        }
+        return 1u + (o->rc == RR_BAD_SEQ) + result_retryable(result_of(o->rc));
+    }
+    if (b) {
+        pack_kv_str(b, "code", g->at.code);
+        pack_kv_int(b, "seq", g->grab.seq);
+        pack_kv_int(b, "shard", g->at.shard);
+        pack_kv_int(b, "no", o->packet_no);
+        pack_kv_int(b, "amount", o->amount_fen);
+        pack_kv_int(b, "left", left > 0 ? left : 0);
+    }
+    return 6;
+}
+
+/* The user's socket changed while he waited: whatever socket he has now, or the next HELLO. */
+static void tell_user(struct worker *w, const struct pending_grab *g)
+{
+    struct rr_buf b = {0};
+
+    pack_map(&b, 1 + grab_fields(w, g, NULL));
+    pack_kv_int(&b, "result", result_of(g->outcome.rc));
+    grab_fields(w, g, &b);
+    w->bus->push_user(w->bus->impl, g->grab.user_id, "GRAB_RESULT", rr_slice_of(b.p, b.len), true);
+    rr_buf_fini(&b);
+}
+
+static void count_answer(struct worker *w, const struct pending_grab *g)
+{
+    rr_metric_observe_us(&w->metrics->grab_seconds, rr_mono_us(w->clock) - g->grab.received_us);
+    if (g->outcome.rc != RR_OK) {
+        rr_metric_add(&w->metrics->grabs_refused_total, 1);
+        return;
+    }
+    rr_metric_add(&w->metrics->grabs_ok_total, 1);
+    rr_metric_add(&w->metrics->money_granted_fen_total, (uint64_t)g->outcome.amount_fen);
+}
+
+/* The final answer. */
+static void tell(struct grab_path *p, const struct pending_grab *g)
+{
+    struct worker *w = p->w;
+    struct session *s = session_by_id(w->sessions, g->grab.session_id);
+    struct rr_buf b = {0};
+
+    count_answer(w, g);
+    if (!s || s->state == SESSION_CLOSING) {
+        if (g->outcome.rc == RR_OK)
+            tell_user(w, g);
+        return;
+    }
+    msg_reply_begin(&b, g->grab.req_id, result_of(g->outcome.rc), grab_fields(w, g, NULL));
+    grab_fields(w, g, &b);
+    reply_send(w, s, &b);
+    rr_buf_fini(&b);
+}
+
+static void tell_pending(void *arg, const struct pending_grab *g)
+{
+    struct grab_path *p = arg;
+    struct session *s = session_by_id(p->w->sessions, g->grab.session_id);
+    struct rr_buf b = {0};
+
+    rr_metric_add(&p->w->metrics->grabs_pending_total, 1);
+    if (!s)
+        return;
+    msg_reply_begin(&b, g->grab.req_id, RESULT_PENDING, 2);
+    pack_kv_str(&b, "code", g->at.code);
+    pack_kv_int(&b, "seq", g->grab.seq);
+    reply_send(p->w, s, &b);
+    rr_buf_fini(&b);
+}
+
+/* ---- Kafka ---- */
+
+static void produce(struct grab_path *p, const struct pool_shard *at, const struct grab *g,
+                    const struct grab_outcome *o, const struct pool_grab_reply *reply,
+                    uint64_t pending_opaque)
+{
+    const struct rain_entry *e = rains_find(p->w->rains, rr_slice_str(at->code));
+    struct grant_record r = {.user_id = g->user_id,
+                             .amount_fen = o->amount_fen,
+                             .granted_at_ms = reply->now_ms,
+                             .shard = at->shard,
+                             .packet_no = o->packet_no,
+                             .seq = g->seq};
+    struct sent_record *sent = rr_xcalloc(1, sizeof(*sent));
+    enum rr_err err = RR_UNAVAILABLE;
+
+    sent->id = ++p->sent_last_id;
+    sent->pending_opaque = pending_opaque;
+    if (!o->replay && reply->outbox_id[0]) {
+        if (!p->reply_outbox)
+            p->reply_outbox = outbox_track_open(p->outbox, at, reply->outbox_id);
+        outbox_track_add(p->outbox, p->reply_outbox);
+        sent->outbox = p->reply_outbox;
+    }
+    HASH_ADD(hh, p->sent, id, sizeof(sent->id), sent);
+    if (e) {
+        memcpy(r.code, at->code, sizeof(r.code));
+        memcpy(r.room_id, e->live.room_id, sizeof(r.room_id));
+        memcpy(r.rid, reply->rid, sizeof(r.rid));
+        err = producer_send(p->w->producer, &r, sent->id);
+    }
+    /* Refused: it stays in the outbox, the sweeper or the next try sends it. */
+    if (err)
+        grab_path_report(p, sent->id, false);
+}
+
+void grab_path_report(void *grab_path, uint64_t id, bool ok)
+{
+    struct grab_path *p = grab_path;
+    struct sent_record *sent = NULL;
+    struct pending_grab g;
+
+    HASH_FIND(hh, p->sent, &id, sizeof(id), sent);
+    if (!sent)
+        return;
+    outbox_track_report(p->outbox, sent->outbox, ok);
+    if (sent->pending_opaque && grab_pending_report(p->pending, sent->pending_opaque, ok,
+                                                    rr_mono_us(p->w->clock), &g) == PENDING_TELL)
+        tell(p, &g);
+    HASH_DEL(p->sent, sent);
+    free(sent);
+}
+
+/* ---- the script's side ---- */
+
+static bool early_hold(struct grab_path *p, const struct pool_shard *at, const struct grab *g,
+                       int64_t release_us)
+{
+    if (p->early_n == EARLY_MAX)
+        return false;
+    if (p->early_n == p->early_cap) {
+        p->early_cap = p->early_cap ? p->early_cap * 2 : 256;
+        p->early = rr_xrealloc(p->early, p->early_cap, sizeof(*p->early));
+    }
+    p->early[p->early_n++] =
+        (struct early_grab){.at = *at, .grab = *g, .release_us = release_us};
+    if (release_us < p->early_next_us)
+        p->early_next_us = release_us;
+    return true;
+}
+
+/* Redis' clock says the opening is a moment away: ask again then, the viewer is not told. */
+static bool too_early(struct grab_path *p, const struct pool_shard *at, const struct grab *g,
+                      const struct grab_outcome *o, const struct pool_grab_reply *reply)
+{
+    int64_t wait_ms = reply ? reply->t0_ms - reply->now_ms : 0;
+
+    if (o->rc != RR_NOT_STARTED || wait_ms <= 0 || wait_ms > EARLY_MS)
+        return false;
+    return early_hold(p, at, g, rr_mono_us(p->w->clock) + (wait_ms + 1) * 1000);
+}
+
+static void scripted(void *arg, const struct pool_shard *at, const struct grab *g,
+                     const struct grab_outcome *o, const struct pool_grab_reply *reply)
+{
+    struct grab_path *p = arg;
+    struct pending_grab out;
+
+    if (too_early(p, at, g, o, reply))
+        return;
+    switch (grab_pending_outcome(p->pending, g->tag, o, rr_mono_us(p->w->clock), &out)) {
+    case PENDING_PRODUCE: produce(p, at, g, o, reply, out.opaque); break;
+    case PENDING_TELL: tell(p, &out); break;
+    case PENDING_UNKNOWN: /* nobody waits any more; the grant goes its way all the same */
+        if (o->rc == RR_OK && reply)
+            produce(p, at, g, o, reply, 0);
+        break;
+    case PENDING_STAY: break;
+    }
+}
+
+static void scripted_all(void *arg, const struct pool_shard *at, const struct pool_grab_reply *reply)
+{
+    struct grab_path *p = arg;
+    struct rain_entry *e = rains_find(p->w->rains, rr_slice_str(at->code));
+
+    outbox_track_seal(p->outbox, p->reply_outbox);
+    p->reply_outbox = 0;
+    if (!e || !reply->rid[0])
+        return;
+    gate_learn(&e->live, at->shard, reply->rid, reply->left == 0 && reply->granted > 0,
+               reply->t1_ms);
+    if (e->live.shards == 1 && reply->granted > e->granted) {
+        e->granted = reply->granted;
+        e->granted_fen = reply->granted_fen;
+        e->sold_out_at_ms = reply->sold_out_at_ms;
+    }
+}
+
+static void run_again(void *arg, const struct pending_grab *g)
+{
+    struct grab_path *p = arg;
+    struct grab_outcome o = {.rc = RR_UNAVAILABLE, .seq = g->grab.seq};
+    struct pending_grab out;
+
+    if (grab_batch_add(p->batch, &g->at, &g->grab) == RR_OK)
+        return;
+    if (grab_pending_outcome(p->pending, g->id, &o, rr_mono_us(p->w->clock), &out) == PENDING_TELL)
+        tell(p, &out);
+}
+
+static void gave_up(void *arg, const struct pending_grab *g)
+{
+    (void)arg;
+    log_info("grab_given_up", "seq %u of a rain had no answer for a minute", g->grab.seq);
+}
+
+/* ---- entry ---- */
+
+enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struct msg *m,
+                             struct refusal *why)
+{
+    struct worker *w = p->w;
+    struct rain_entry *e = rains_find(w->rains, m->u.grab.code);
+    struct grab g = {.session_id = s->id,
+                     .user_id = s->user_id,
+                     .received_us = rr_mono_us(w->clock),
+                     .req_id = m->id,
+                     .seq = (uint32_t)m->u.grab.seq};
+    struct pool_shard at;
+    int64_t now_ms = worker_rain_now_ms(w);
+    enum rr_err err = RR_OK;
+
+    (void)why;
+    rr_metric_add(&w->metrics->grabs_total, 1);
+    if (!e)
+        return RR_NOT_FOUND;
+    err = gate_check(&e->live, room_id_of(s->room), s->user_id, g.seq, m->u.grab.again, now_ms,
+                     EARLY_MS);
+    if (err) {
+        rr_metric_add(&w->metrics->grabs_memory_total, 1);
+        rr_metric_add(&w->metrics->grabs_refused_total, 1);
+        return err;
+    }
+    memcpy(at.code, e->live.code, sizeof(at.code));
+    at.shard = rain_home_shard(s->user_id, e->live.shards);
+    g.tag = grab_pending_open(p->pending, &at, &g, m->u.grab.again);
+    if (!g.tag)
+        return RR_BUSY;
+    if (now_ms < e->live.t0_ms && !m->u.grab.again) {
+        if (!early_hold(p, &at, &g, g.received_us + (e->live.t0_ms - now_ms) * 1000))
+            err = RR_NOT_STARTED;
+    } else if (grab_batch_add(p->batch, &at, &g) != RR_OK) {
+        err = RR_BUSY;
+    }
+    if (err)
+        grab_pending_cancel(p->pending, g.tag);
+    timer_arm(p);
+    return err;
+}
+
+static void early_release(struct grab_path *p)
+{
+    int64_t now_us = rr_mono_us(p->w->clock);
+    uint32_t kept = 0;
+
+    if (now_us < p->early_next_us)
+        return;
+    p->early_next_us = INT64_MAX;
+    for (uint32_t i = 0; i < p->early_n; i++) {
+        struct early_grab e = p->early[i];
+
+        if (now_us < e.release_us) {
+            p->early[kept++] = e;
+            if (e.release_us < p->early_next_us)
+                p->early_next_us = e.release_us;
+        } else {
+            struct pending_grab again = {.id = e.grab.tag, .at = e.at, .grab = e.grab};
+
+            run_again(p, &again);
+        }
+    }
+    p->early_n = kept;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    struct grab_path *p = t->data;
+
+    early_release(p);
+    grab_batch_tick(p->batch);
+    timer_arm(p);
+}
+
+static void timer_arm(struct grab_path *p)
+{
+    int64_t at_us = grab_batch_next_us(p->batch);
+    int64_t now_us = rr_mono_us(p->w->clock);
+    int64_t wait_ms = 0;
+
+    if (p->early_next_us < at_us)
+        at_us = p->early_next_us;
+    if (at_us == INT64_MAX) {
+        uv_timer_stop(&p->timer);
+        return;
+    }
+    wait_ms = at_us > now_us ? (at_us - now_us + 999) / 1000 : 0;
+    uv_timer_start(&p->timer, on_timer, (uint64_t)wait_ms, 0);
+}
+
+static void outbox_del(void *arg, const struct pool_shard *at, const char *const *ids, uint32_t n)
+{
+    struct grab_path *p = arg;
+
+    p->w->pool->outbox_del(p->w->pool->impl, at, ids, n);
+}
+
+void grab_path_tick(struct grab_path *p)
+{
+    grab_pending_tick(p->pending, rr_mono_us(p->w->clock));
+    outbox_track_flush(p->outbox, outbox_del, p);
+    rr_metric_set(&p->w->metrics->grabs_inflight, grab_pending_count(p->pending));
+    timer_arm(p);
+}
+
+void grab_path_forget(struct grab_path *p, const char *code)
+{
+    grab_batch_forget(p->batch, code);
+    outbox_track_forget(p->outbox, code);
+}
+
+uint32_t grab_path_inflight(const struct grab_path *p)
+{
+    return grab_pending_count(p->pending);
+}
+
+struct grab_path *grab_path_create(struct worker *w)
+{
+    struct grab_path *p = rr_xcalloc(1, sizeof(*p));
+
+    p->w = w;
+    p->early_next_us = INT64_MAX;
+    p->batch = grab_batch_create(&(struct grab_batch_opts){
+        .clock = w->clock,
+        .pool = w->pool,
+        .done = scripted,
+        .after = scripted_all,
+        .arg = p,
+        .max_items = (uint32_t)w->conf->rain_batch_max,
+        .window_us = w->conf->rain_batch_window_us,
+    });
+    p->pending = grab_pending_create(&(struct grab_pending_opts){
+        .tell_pending = tell_pending,
+        .run_again = run_again,
+        .gave_up = gave_up,
+        .arg = p,
+        .pending_us = w->conf->rain_pending_ms * 1000,
+        .late_us = (w->conf->kafka_message_timeout_ms - 1000) * 1000,
+    });
+    p->outbox = outbox_track_create(0, 0);
+    uv_timer_init(&w->loop, &p->timer);
+    p->timer.data = p;
+    return p;
+}
+
+static void timer_closed(uv_handle_t *h)
+{
+    free(h->data);
+}
+
+void grab_path_destroy(struct grab_path *p)
+{
+    struct sent_record *sent = NULL;
+    struct sent_record *tmp = NULL;
+
+    if (!p)
+        return;
+    grab_batch_destroy(p->batch);
+    grab_pending_destroy(p->pending);
+    outbox_track_destroy(p->outbox);
+    HASH_ITER (hh, p->sent, sent, tmp) {
+        HASH_DEL(p->sent, sent);
+        free(sent);
+    }
+    free(p->early);
+    uv_timer_stop(&p->timer);
+    uv_close((uv_handle_t *)&p->timer, timer_closed);
+}

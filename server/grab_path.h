@@ -1,0 +1,31 @@
+/* grab_path.h - a grab's way inside a worker: gate, batch, script, Kafka, reply.
+ *   on_grab -> grab_path_submit -> [gate] -> grab_batch -> pool (script) -> grab_scripted -> producer -> grab_reported -> reply
+ * The rules: an amount leaves only after a delivery report for a record produced after this script's reply and within 2 s of
+ * its call (rain/grab_pending.h); PENDING after rain.pending_ms; the final answer to whatever socket the user has then. */
+#ifndef SERVER_GRAB_PATH_H
+#define SERVER_GRAB_PATH_H
+
+#include "base/err.h"
+#include "protocol/msg.h"
+#include "room/session.h"
+
+struct worker;
+struct refusal;
+struct grab_path;
+
+struct grab_path *grab_path_create(struct worker *w);
+void grab_path_destroy(struct grab_path *p); /* closes its timer; the loop must run once afterwards */
+
+/* One GRAB of a joined session. */
+RR_MUST_CHECK enum rr_err grab_path_submit(struct grab_path *p, struct session *s,
+                                           const struct msg *m, struct refusal *why);
+/* A delivery report (producer_report_fn). */
+void grab_path_report(void *grab_path, uint64_t id, bool ok);
+/* Grabs without a final answer. */
+uint32_t grab_path_inflight(const struct grab_path *p);
+/* A rain is forgotten: so are its queues. */
+void grab_path_forget(struct grab_path *p, const char *code);
+/* Every 100 ms: PENDING answers, runs again, outbox deletes. */
+void grab_path_tick(struct grab_path *p);
+
+#endif

@@ -1,0 +1,42 @@
+/* handlers.h - one function per client message; dispatch.c binds them to rows with their requirements, so no handler checks
+ * who may call it. RR_OK: answered, or will be. Anything else: nothing happened, dispatch answers with that error. */
+#ifndef SERVER_HANDLERS_H
+#define SERVER_HANDLERS_H
+
+#include "dispatch.h"
+#include "worker.h"
+
+typedef enum rr_err (*handler_fn)(struct worker *w, struct session *s, const struct msg *m,
+                                  struct refusal *why);
+
+enum rr_err on_hello(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_leave(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_ping(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_grab(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_my_grants(struct worker *w, struct session *s, const struct msg *m,
+                         struct refusal *why);
+enum rr_err on_say(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_create(struct worker *w, struct session *s, const struct msg *m,
+                      struct refusal *why);
+enum rr_err on_prepare(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why);
+enum rr_err on_start(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_extend(struct worker *w, struct session *s, const struct msg *m,
+                      struct refusal *why);
+enum rr_err on_close(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_cancel(struct worker *w, struct session *s, const struct msg *m,
+                      struct refusal *why);
+enum rr_err on_announce(struct worker *w, struct session *s, const struct msg *m,
+                        struct refusal *why);
+enum rr_err on_kick(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_mute(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_stats(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+
+/* hub's answer to a JOIN (handlers_viewer.c). */
+void join_answer(void *worker, struct session *s, uint32_t req_id, enum rr_err err,
+                 const struct hub_join_answer *a);
+/* A control message from any worker or the admin child (handlers_anchor.c): kick, mute. */
+void control_message(struct worker *w, struct rr_slice payload);
+
+#endif

@@ -1,0 +1,288 @@
+/* handlers_anchor.c - what the anchor of a room may ask. Dispatch has checked that s is the anchor of its room. */
+#include "handlers.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "protocol/pack.h"
+#include "protocol/unpack.h"
+#include "rain_job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool fits_u32(int64_t v)
+{
+    return v >= 0 && v <= UINT32_MAX;
+}
+
+/* Numbers that do not even fit the struct; every other rule is rain_spec_check()'s. */
+static const char *spec_misfit(const struct msg *m)
+{
+    if (!fits_u32(m->u.create.count))
+        return "count";
+    if (m->u.create.has_limit && (!fits_u32(m->u.create.limit) || m->u.create.limit == 0))
+        return "limit";
+    if (m->u.create.has_shards && (!fits_u32(m->u.create.shards) || m->u.create.shards == 0))
+        return "shards";
+    if (m->u.create.has_lo && m->u.create.lo <= 0)
+        return "lo";
+    if (m->u.create.has_hi && m->u.create.hi <= 0)
+        return "hi";
+    if (m->u.create.has_duration_ms && m->u.create.duration_ms <= 0)
+        return "duration_ms";
+    if (m->u.create.has_split && rain_split_parse(m->u.create.split) == 0)
+        return "split";
+    return NULL;
+}
+
+enum rr_err on_create(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct rain_job *j = NULL;
+    struct rain_spec *spec = NULL;
+
+    why->field = spec_misfit(m);
+    if (why->field)
+        return RR_BAD_REQUEST;
+    j = rain_job_new(w, s, m->id, RAIN_JOB_CREATE);
+    spec = &j->spec;
+    spec->sender_id = s->user_id;
+    memcpy(spec->room_id, j->room_id, sizeof(spec->room_id));
+    if (!rr_slice_copy(m->u.create.biz_id, spec->biz_id, sizeof(spec->biz_id)))
+        why->field = "biz_id";
+    if (!rr_slice_copy(m->u.create.text, spec->text, sizeof(spec->text)))
+        why->field = "text";
+    if (why->field) {
+        rain_job_free(j);
+        return RR_BAD_REQUEST;
+    }
+    spec->total_fen = m->u.create.total;
+    spec->count = (uint32_t)m->u.create.count;
+    spec->limit = (uint32_t)m->u.create.limit;
+    spec->shards = (uint32_t)m->u.create.shards;
+    spec->lo_fen = m->u.create.lo;
+    spec->hi_fen = m->u.create.hi;
+    spec->duration_ms = m->u.create.duration_ms;
+    spec->split = m->u.create.has_split ? rain_split_parse(m->u.create.split) : 0;
+    return rain_job_submit(j, DB_LANE_ANCHOR);
+}
+
+static enum rr_err submit_for_code(struct worker *w, struct session *s, const struct msg *m,
+                                   struct rr_slice code, enum rain_job_kind kind,
+                                   struct refusal *why, struct rain_job **out)
+{
+    struct rain_job *j = NULL;
+
+    if (!rain_code_valid(code)) {
+        why->field = "code";
+        return RR_BAD_REQUEST;
+    }
+    j = rain_job_new(w, s, m->id, kind);
+    memcpy(j->code, code.p, RR_CODE_LEN);
+    *out = j;
+    return RR_OK;
+}
+
+enum rr_err on_prepare(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why)
+{
+    struct rain_job *j = NULL;
+    enum rr_err err =
+        submit_for_code(w, s, m, m->u.prepare.code, RAIN_JOB_PREPARE, why, &j);
+
+    return err ? err : rain_job_submit(j, DB_LANE_ANCHOR);
+}
+
+enum rr_err on_start(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct rain_job *j = NULL;
+    enum rr_err err = submit_for_code(w, s, m, m->u.start.code, RAIN_JOB_START, why, &j);
+
+    if (err)
+        return err;
+    j->countdown_ms = m->u.start.has_countdown_ms ? m->u.start.countdown_ms : 5000;
+    j->duration_ms = m->u.start.duration_ms;
+    return rain_job_submit(j, DB_LANE_ANCHOR);
+}
+
+enum rr_err on_extend(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct rain_job *j = NULL;
+    enum rr_err err = submit_for_code(w, s, m, m->u.extend.code, RAIN_JOB_EXTEND, why, &j);
+
+    if (err)
+        return err;
+    j->add_ms = m->u.extend.add_ms;
+    return rain_job_submit(j, DB_LANE_ANCHOR);
+}
+
+enum rr_err on_close(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct rain_job *j = NULL;
+    enum rr_err err = submit_for_code(w, s, m, m->u.close.code, RAIN_JOB_CLOSE, why, &j);
+
+    return err ? err : rain_job_submit(j, DB_LANE_ANCHOR);
+}
+
+enum rr_err on_cancel(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct rain_job *j = NULL;
+    enum rr_err err = submit_for_code(w, s, m, m->u.cancel.code, RAIN_JOB_CANCEL, why, &j);
+
+    return err ? err : rain_job_submit(j, DB_LANE_ANCHOR);
+}
+
+enum rr_err on_stats(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct rain_job *j = NULL;
+    enum rr_err err = RR_OK;
+
+    if (!m->u.stats.has_code)
+        return rain_job_submit(rain_job_new(w, s, m->id, RAIN_JOB_LIST), DB_LANE_ANCHOR);
+    err = submit_for_code(w, s, m, m->u.stats.code, RAIN_JOB_SHOW, why, &j);
+    return err ? err : rain_job_submit(j, DB_LANE_ANCHOR);
+}
+
+static void announced(void *arg, enum rr_err err, uint64_t epoch, uint64_t seq)
+{
+    struct session_ref *ref = arg;
+    struct session *s = session_by_id(ref->worker->sessions, ref->session_id);
+
+    (void)epoch;
+    (void)seq;
+    if (s && err)
+        reply_error(ref->worker, s, ref->req_id, err == RR_PENDING ? RR_UNAVAILABLE : err, NULL);
+    else if (s)
+        reply_ok(ref->worker, s, ref->req_id);
+    free(ref);
+}
+
+enum rr_err on_announce(struct worker *w, struct session *s, const struct msg *m,
+                        struct refusal *why)
+{
+    struct rr_buf b = {0};
+
+    if (!rain_utf8_valid(m->u.announce.text)) {
+        why->field = "text";
+        return RR_BAD_REQUEST;
+    }
+    if (!w->bus_up)
+        return RR_UNAVAILABLE;
+    pack_map(&b, 2);
+    pack_kv_slice(&b, "text", m->u.announce.text);
+    pack_kv_int(&b, "at", worker_rain_now_ms(w));
+    w->bus->push_room(w->bus->impl, room_id_of(s->room), "ANNOUNCE", rr_slice_of(b.p, b.len), NULL,
+                      false, announced, session_ref_new(w, s, m->id));
+    rr_buf_fini(&b);
+    return RR_OK;
+}
+
+/* Kick and mute reach the user wherever his sockets are: by the control channel, to every worker. */
+static enum rr_err send_control(struct worker *w, struct session *s, const struct msg *m,
+                                const char *kind, int64_t user_id, int64_t secs)
+{
+    struct rr_buf b = {0};
+
+    if (!w->bus_up)
+        return RR_UNAVAILABLE;
+    pack_map(&b, 4);
+    pack_kv_str(&b, "kind", kind);
+    pack_kv_str(&b, "room", room_id_of(s->room));
+    pack_kv_user(&b, "user", user_id);
+    pack_kv_int(&b, "secs", secs);
+    w->bus->control(w->bus->impl, rr_slice_of(b.p, b.len));
+    rr_buf_fini(&b);
+    reply_ok(w, s, m->id);
+    return RR_OK;
+}
+
+enum rr_err on_kick(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    (void)why;
+    return send_control(w, s, m, "kick", m->u.kick.user, m->u.kick.secs);
+}
+
+enum rr_err on_mute(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    (void)why;
+    return send_control(w, s, m, "mute", m->u.mute.user, m->u.mute.secs);
+}
+
+static void tell_secs(struct worker *w, struct session *s, const char *biz_code, int64_t secs)
+{
+    struct rr_buf payload = {0};
+    struct rr_buf b = {0};
+
+    pack_map(&payload, 1);
+    pack_kv_int(&payload, "secs", secs);
+    msg_push(&b, NULL, 0, 0, rr_slice_str(biz_code), rr_slice_of(payload.p, payload.len));
+    reply_send(w, s, &b);
+    rr_buf_fini(&b);
+    rr_buf_fini(&payload);
+}
+
+static void control_user(struct worker *w, const char *room_id, bool kick, int64_t user_id,
+                         int64_t secs)
+{
+    struct session *s = session_by_user(w->sessions, user_id);
+
+    while (s) {
+        struct session *next = s->user_next; /* closing takes s off the list */
+
+        if (s->state == SESSION_JOINED && strcmp(room_id_of(s->room), room_id) == 0) {
+            tell_secs(w, s, kick ? "KICKED" : "MUTED", secs);
+            if (kick)
+                session_close(s, CLOSE_BANNED);
+            else
+                s->muted_until_us = rr_mono_us(w->clock) + secs * 1000000;
+        }
+        s = next;
+    }
+}
+
+static void control_say(struct worker *w, const char *room_id, const struct unpack_value *map,
+                        int64_t user_id)
+{
+    static uint64_t say_no;
+    struct rr_slice name;
+    struct rr_slice text;
+    struct rr_buf b = {0};
+
+    if (unpack_get_str(map, "name", &name) || unpack_get_str(map, "text", &text))
+        return;
+    pack_map(&b, 4);
+    pack_kv_user(&b, "user", user_id);
+    pack_kv_slice(&b, "name", name);
+    pack_kv_slice(&b, "text", text);
+    pack_kv_int(&b, "at", worker_rain_now_ms(w));
+    /* Each line its own key: lines only push each other out when a reader is slow. */
+    hub_push_local(w->hub, room_id, rr_slice_str("SAY"), rr_slice_of(b.p, b.len),
+                   UINT64_C(1) << 63 | ++say_no);
+    rr_buf_fini(&b);
+}
+
+void control_message(struct worker *w, struct rr_slice payload)
+{
+    char room_id[RR_ROOM_ID_MAX + 1];
+    struct unpack_value map;
+    struct rr_slice kind;
+    struct rr_slice room;
+    struct rr_slice user;
+    struct rr_slice cursor = payload;
+    int64_t user_id = 0;
+    int64_t secs = 0;
+
+    if (unpack_scan(payload, RR_DEPTH_MAX) || unpack_next(&cursor, &map) ||
+        unpack_get_str(&map, "kind", &kind) || unpack_get_str(&map, "room", &room) ||
+        unpack_get_str(&map, "user", &user) || unpack_user_id(user, &user_id) ||
+        !rr_slice_copy(room, room_id, sizeof(room_id))) {
+        log_warn("control_malformed", "ignored");
+        return;
+    }
+    if (rr_slice_eq_str(kind, "say")) {
+        control_say(w, room_id, &map, user_id);
+        return;
+    }
+    if (unpack_get_int(&map, "secs", &secs))
+        return;
+    control_user(w, room_id, rr_slice_eq_str(kind, "kick"), user_id, secs);
+}

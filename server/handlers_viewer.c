@@ -1,0 +1,242 @@
+/* handlers_viewer.c - what every client may ask: who I am, rooms, heartbeat, grab, my grants, chat. */
+#include "handlers.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "protocol/pack.h"
+#include "rain_job.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void take_claims(struct session *s, const struct token_claims *c)
+{
+    s->user_id = c->user_id;
+    s->token_exp_s = c->exp_s;
+    s->may_send = c->may_send;
+    s->role = c->role == TOKEN_ROLE_ANCHOR  ? ROLE_ANCHOR
+              : c->role == TOKEN_ROLE_GUEST ? ROLE_GUEST
+                                            : ROLE_VIEWER;
+    s->all_rooms = c->all_rooms;
+    s->rooms = c->rooms ? rr_xstrdup(c->rooms) : NULL;
+    memcpy(s->name, c->name, sizeof(s->name));
+}
+
+/* What waited for the user while no socket of his was here. */
+static void user_log_arrived(void *arg, enum rr_err err, const struct room_kept *items, uint32_t n)
+{
+    struct session_ref *ref = arg;
+    struct session *s = session_by_id(ref->worker->sessions, ref->session_id);
+
+    for (uint32_t i = 0; !err && s && i < n; i++) {
+        struct rr_buf b = {0};
+
+        msg_push(&b, NULL, 0, 0, items[i].biz_code, items[i].payload);
+        reply_send(ref->worker, s, &b);
+        rr_buf_fini(&b);
+    }
+    free(ref);
+}
+
+enum rr_err on_hello(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct token_rules rules = {.audience = w->conf->token_audience,
+                                .leeway_s = w->conf->token_leeway_s,
+                                .now_s = rr_wall_ms(w->clock) / 1000};
+    struct token_claims claims;
+    struct session_ref *ref = NULL;
+    struct rr_buf b = {0};
+    enum rr_err err = RR_OK;
+
+    if (s->state != SESSION_NEW) {
+        why->reason = "HELLO was sent before";
+        return RR_CONFLICT;
+    }
+    if (m->u.hello.has_ver && m->u.hello.ver != RR_PROTOCOL_VERSION) {
+        session_close(s, CLOSE_VERSION);
+        return RR_OK;
+    }
+    err = token_verify(w->keys, m->u.hello.token, &rules, &claims);
+    if (err) {
+        rr_metric_add(&w->metrics->auth_failures_total, 1);
+        session_close(s, err == RR_ENDED ? CLOSE_EXPIRED : CLOSE_BAD_TOKEN);
+        return RR_OK;
+    }
+    take_claims(s, &claims);
+    token_claims_fini(&claims);
+    session_set_state(s, SESSION_AUTHED, NULL);
+    msg_reply_begin(&b, m->id, RESULT_OK, 5);
+    pack_kv_user(&b, "user", s->user_id);
+    pack_kv_str(&b, "name", s->name);
+    pack_kv_str(&b, "role",
+                s->role == ROLE_ANCHOR  ? "anchor"
+                : s->role == ROLE_GUEST ? "guest"
+                                        : "viewer");
+    pack_kv_bool(&b, "may_send", s->may_send);
+    pack_kv_int(&b, "now", worker_rain_now_ms(w));
+    reply_send(w, s, &b);
+    rr_buf_fini(&b);
+    if (w->bus_up) {
+        ref = session_ref_new(w, s, m->id);
+        w->bus->user_log(w->bus->impl, s->user_id, user_log_arrived, ref);
+    }
+    return RR_OK;
+}
+
+enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    char room_id[RR_ROOM_ID_MAX + 1];
+    uint64_t epoch = 0;
+
+    if (!rain_room_id_valid(m->u.join.room) ||
+        !rr_slice_copy(m->u.join.room, room_id, sizeof(room_id))) {
+        why->field = "room";
+        return RR_BAD_REQUEST;
+    }
+    if (!session_may_enter(s, room_id))
+        return RR_NOT_ELIGIBLE;
+    if (m->u.join.has_epoch) {
+        char hex[17];
+
+        memcpy(hex, m->u.join.epoch.p, 16); /* 16 bytes, by the field table */
+        hex[16] = 0;
+        if (strspn(hex, "0123456789abcdef") != 16) {
+            why->field = "epoch";
+            return RR_BAD_REQUEST;
+        }
+        epoch = strtoull(hex, NULL, 16);
+    }
+    hub_join(w->hub, s, m->id, room_id, epoch, (uint64_t)m->u.join.seq);
+    return RR_OK;
+}
+
+static void join_reply(struct worker *w, struct session *s, uint32_t req_id,
+                       const struct hub_join_answer *a)
+{
+    char epoch[17];
+    struct rr_buf b = {0};
+
+    snprintf(epoch, sizeof(epoch), "%016" PRIx64, a->epoch);
+    msg_reply_begin(&b, req_id, RESULT_OK, a->recovered ? 7 : 6);
+    pack_kv_str(&b, "room", a->room_id);
+    pack_kv_str(&b, "epoch", epoch);
+    pack_kv_int(&b, "seq", (int64_t)a->seq);
+    pack_kv_bool(&b, "recovered", a->recovered);
+    pack_kv_int(&b, "online", a->online);
+    pack_cstr(&b, "rains");
+    pack_array(&b, a->kept_n);
+    for (uint32_t i = 0; i < a->kept_n; i++) {
+        pack_map(&b, 2);
+        pack_kv_slice(&b, "biz_code", a->kept[i].biz_code);
+        pack_kv_raw(&b, "payload", a->kept[i].payload);
+    }
+    if (a->recovered) {
+        pack_cstr(&b, "missed");
+        pack_array(&b, a->missed_n);
+        for (uint32_t i = 0; i < a->missed_n; i++)
+            pack_raw(&b, a->missed[i]);
+    }
+    reply_send(w, s, &b);
+    rr_buf_fini(&b);
+}
+
+void join_answer(void *worker, struct session *s, uint32_t req_id, enum rr_err err,
+                 const struct hub_join_answer *a)
+{
+    struct worker *w = worker;
+
+    if (err) {
+        reply_error(w, s, req_id, err, NULL);
+        return;
+    }
+    rr_metric_add(&w->metrics->joins_total, 1);
+    join_reply(w, s, req_id, a);
+}
+
+enum rr_err on_leave(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    (void)why;
+    hub_leave(s);
+    reply_ok(w, s, m->id);
+    return RR_OK;
+}
+
+enum rr_err on_ping(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    double t1 = worker_rain_now_ms_exact(w);
+    struct rr_buf b = {0};
+
+    (void)why;
+    msg_reply_begin(&b, m->id, RESULT_OK, 3);
+    pack_kv_int(&b, "t0", m->u.ping.t0);
+    pack_cstr(&b, "t1");
+    pack_double(&b, t1);
+    pack_cstr(&b, "t2");
+    pack_double(&b, worker_rain_now_ms_exact(w));
+    reply_send(w, s, &b);
+    rr_buf_fini(&b);
+    return RR_OK;
+}
+
+enum rr_err on_grab(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    return grab_path_submit(w->grabs, s, m, why);
+}
+
+enum rr_err on_my_grants(struct worker *w, struct session *s, const struct msg *m,
+                         struct refusal *why)
+{
+    struct rain_job *j = rain_job_new(w, s, m->id, RAIN_JOB_GRANTS);
+
+    if (m->u.my_grants.has_code &&
+        (!rain_code_valid(m->u.my_grants.code) ||
+         !rr_slice_copy(m->u.my_grants.code, j->code, sizeof(j->code)))) {
+        rain_job_free(j);
+        why->field = "code";
+        return RR_BAD_REQUEST;
+    }
+    if (!m->u.my_grants.has_code) {
+        int64_t now_us = rr_mono_us(w->clock);
+
+        if (s->grants_asked_us && now_us - s->grants_asked_us < 1000000) {
+            rain_job_free(j);
+            why->retry_after_ms = 1000;
+            return RR_RATE_LIMITED;
+        }
+        s->grants_asked_us = now_us;
+    } else {
+        struct rain_entry *e = rains_find(w->rains, m->u.my_grants.code);
+
+        j->shards = e ? e->live.shards : 0;
+    }
+    j->before_ms = m->u.my_grants.before;
+    return rain_job_submit(j, DB_LANE_VIEWER);
+}
+
+enum rr_err on_say(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct rr_buf b = {0};
+    struct rr_slice text = m->u.say.text;
+
+    if (!rain_utf8_valid(text)) {
+        why->field = "text";
+        return RR_BAD_REQUEST;
+    }
+    if (rr_mono_us(w->clock) < s->muted_until_us) {
+        why->reason = "muted";
+        return RR_NOT_ELIGIBLE;
+    }
+    if (!w->bus_up)
+        return RR_UNAVAILABLE;
+    pack_map(&b, 5);
+    pack_kv_str(&b, "kind", "say");
+    pack_kv_str(&b, "room", room_id_of(s->room));
+    pack_kv_user(&b, "user", s->user_id);
+    pack_kv_str(&b, "name", s->name);
+    pack_kv_slice(&b, "text", text);
+    w->bus->control(w->bus->impl, rr_slice_of(b.p, b.len));
+    rr_buf_fini(&b);
+    reply_ok(w, s, m->id);
+    return RR_OK;
+}

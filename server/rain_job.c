@@ -1,0 +1,223 @@
+#include "rain_job.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "dispatch.h"
+#include "protocol/pack.h"
+#include "rain_reply.h"
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct session_ref *session_ref_new(struct worker *w, const struct session *s, uint32_t req_id)
+{
+    struct session_ref *ref = rr_xcalloc(1, sizeof(*ref));
+
+    ref->worker = w;
+    ref->session_id = s->id;
+    ref->req_id = req_id;
+    return ref;
+}
+
+struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct rain_job *j),
+                                void *owner)
+{
+    struct rain_job *j = rr_xcalloc(1, sizeof(*j));
+
+    j->kind = kind;
+    j->answer = answer;
+    j->owner = owner;
+    j->rains = rr_xcalloc(kind == RAIN_JOB_LIST ? RAIN_JOB_LIST_MAX : 1, sizeof(*j->rains));
+    if (kind == RAIN_JOB_GRANTS)
+        j->grants = rr_xcalloc(RAIN_JOB_GRANTS_MAX, sizeof(*j->grants));
+    return j;
+}
+
+/* The answer to a session: errors by the one mapping, results by rain_reply.c. */
+static void answer_session(struct rain_job *j)
+{
+    struct worker *w = j->owner;
+    struct session *s = session_by_id(w->sessions, j->session_id);
+    struct refusal why = {.field = j->field};
+    struct rr_buf b = {0};
+
+    if (!s)
+        return;
+    if (j->err == RR_NO_MONEY)
+        why.reason = "the wallet does not hold that much";
+    if (j->err != RR_OK && j->err != RR_DUPLICATE) {
+        reply_error(w, s, j->req_id, j->err, &why);
+        return;
+    }
+    rain_reply_build(w, j, &b);
+    reply_send(w, s, &b);
+    rr_buf_fini(&b);
+}
+
+struct rain_job *rain_job_new(struct worker *w, const struct session *s, uint32_t req_id,
+                              enum rain_job_kind kind)
+{
+    struct rain_job *j = rain_job_alloc(kind, answer_session, w);
+
+    j->session_id = s->id;
+    j->req_id = req_id;
+    j->user_id = s->user_id;
+    if (s->room)
+        memcpy(j->room_id, room_id_of(s->room), strlen(room_id_of(s->room)) + 1);
+    return j;
+}
+
+void rain_job_free(struct rain_job *j)
+{
+    if (!j)
+        return;
+    free(j->rains);
+    free(j->grants);
+    free(j->payload);
+    free(j);
+}
+
+/* [thread] A grant the pool knows; SQL's word replaces it when it is there. */
+static enum rr_err add_pool_grant(void *arg, const struct pool_grant *g)
+{
+    struct rain_job *j = arg;
+    struct rain_job_grant *out = NULL;
+
+    for (uint32_t i = 0; i < j->grants_n; i++) {
+        if (j->grants[i].row.seq == g->seq)
+            return RR_OK;
+    }
+    if (j->grants_n == RAIN_JOB_GRANTS_MAX)
+        return RR_OK;
+    out = &j->grants[j->grants_n++];
+    memcpy(out->row.code, j->code, sizeof(out->row.code));
+    out->row.shard = rain_home_shard(j->user_id, j->shards);
+    out->row.packet_no = g->packet_no;
+    out->row.seq = g->seq;
+    return RR_OK;
+}
+
+/* [thread] SQL first; what only the pool knows is shown without its amount: it may not be told yet. */
+static void run_grants(struct rain_job *j, struct db_ctx *ctx)
+{
+    struct grant_row rows[RAIN_JOB_GRANTS_MAX];
+    uint32_t n = 0;
+
+    j->err = ledger_user_grants(ctx->ledger, j->user_id, j->code[0] ? j->code : NULL, j->before_ms,
+                                rows, RAIN_JOB_GRANTS_MAX, &n);
+    if (j->err)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        j->grants[j->grants_n++] = (struct rain_job_grant){.row = rows[i], .in_sql = true};
+    if (j->code[0] && j->shards) {
+        struct pool_shard at = {.shard = rain_home_shard(j->user_id, j->shards)};
+        enum rr_err err = RR_OK;
+
+        memcpy(at.code, j->code, sizeof(at.code));
+        err = ctx->saga.pool->user_grants(ctx->saga.pool->impl, &at, j->user_id, add_pool_grant, j);
+        if (err && err != RR_NOT_FOUND)
+            log_info("grants_partial", "pool not readable: %s", rr_err_name(err));
+    }
+}
+
+/* [thread] A rain of another room is not to be seen. */
+static void run_show(struct rain_job *j, struct db_ctx *ctx)
+{
+    j->err = ledger_rain_get(ctx->ledger, j->code, j->rains);
+    if (!j->err && !j->any_room && strcmp(j->rains->spec.room_id, j->room_id) != 0)
+        j->err = RR_NOT_FOUND;
+    j->rains_n = j->err ? 0 : 1;
+}
+
+static void run_saga(struct rain_job *j, struct db_ctx *ctx)
+{
+    struct saga_actor actor = {.user_id = j->user_id, .room_id = j->any_room ? NULL : j->room_id};
+    struct saga *saga = &ctx->saga;
+
+    j->rains_n = 1;
+    switch (j->kind) {
+    case RAIN_JOB_CREATE: j->err = saga_create(saga, &j->spec, j->rains, &j->field); break;
+    case RAIN_JOB_PREPARE: j->err = saga_prepare(saga, &actor, j->code, j->rains); break;
+    case RAIN_JOB_START:
+        j->err = saga_start(saga, &actor, j->code, j->countdown_ms, j->duration_ms, j->rains);
+        break;
+    case RAIN_JOB_EXTEND: j->err = saga_extend(saga, &actor, j->code, j->add_ms, j->rains); break;
+    case RAIN_JOB_CLOSE: j->err = saga_close(saga, &actor, j->code, true, j->rains); break;
+    case RAIN_JOB_CANCEL: j->err = saga_cancel(saga, &actor, j->code, j->rains); break;
+    default: RR_ASSERT(!"a saga job");
+    }
+}
+
+/* [thread] Text the settler leaves in Redis; none when no settler runs. */
+static void run_settler_metrics(struct rain_job *j, struct db_ctx *ctx)
+{
+    struct rr_slice value;
+
+    if (store_sync_kv_get(ctx->store, "settler", &value) != RR_OK)
+        return;
+    j->payload = rr_xstrndup(value.p, value.len);
+    j->payload_len = value.len;
+}
+
+/* [thread] */
+static void job_run(struct db_job *base, struct db_ctx *ctx)
+{
+    struct rain_job *j = (struct rain_job *)base;
+
+    switch (j->kind) {
+    case RAIN_JOB_SHOW: run_show(j, ctx); break;
+    case RAIN_JOB_LIST:
+        j->err = ledger_rain_list(ctx->ledger, j->room_id[0] ? j->room_id : NULL, 0, j->rains,
+                                  RAIN_JOB_LIST_MAX, &j->rains_n);
+        break;
+    case RAIN_JOB_GRANTS: run_grants(j, ctx); break;
+    case RAIN_JOB_DEPOSIT:
+        j->err = ledger_deposit(ctx->ledger, j->user_id, j->amount_fen, j->biz_id, &j->wallet);
+        break;
+    case RAIN_JOB_WALLET: j->err = ledger_wallet(ctx->ledger, j->user_id, &j->wallet); break;
+    case RAIN_JOB_SETTLER_METRICS: run_settler_metrics(j, ctx); break;
+    case RAIN_JOB_PUSH:
+        j->err = ctx->saga.notify->push_room(ctx->saga.notify->impl, j->room_id, j->biz_code,
+                                             rr_slice_of(j->payload, j->payload_len), NULL, 0);
+        break;
+    default: run_saga(j, ctx);
+    }
+    /* The console shows what is left to spend. */
+    if ((j->err == RR_OK || j->err == RR_DUPLICATE) && !j->any_room &&
+        (j->kind == RAIN_JOB_CREATE || j->kind == RAIN_JOB_CANCEL || j->kind == RAIN_JOB_LIST ||
+         j->kind == RAIN_JOB_SHOW) &&
+        ledger_wallet(ctx->ledger, j->user_id, &j->wallet) != RR_OK)
+        j->wallet = (struct wallet){.user_id = j->user_id};
+    if (j->err == RR_RETRY)
+        j->err = RR_UNAVAILABLE;
+    if (j->err && j->err != RR_DUPLICATE)
+        log_info("job_failed", "kind %d: %s (%s)", (int)j->kind, rr_err_name(j->err),
+                 ledger_error(ctx->ledger));
+}
+
+/* [loop] */
+static void job_done(struct db_job *base)
+{
+    struct rain_job *j = (struct rain_job *)base;
+
+    j->answer(j);
+    rain_job_free(j);
+}
+
+enum rr_err rain_job_submit_to(struct db_pool *db, struct rain_job *j, enum db_lane lane)
+{
+    enum rr_err err = RR_OK;
+
+    j->base.run = job_run;
+    j->base.done = job_done;
+    err = db_pool_submit(db, lane, &j->base);
+    if (err)
+        rain_job_free(j);
+    return err;
+}
+
+enum rr_err rain_job_submit(struct rain_job *j, enum db_lane lane)
+{
+    return rain_job_submit_to(((struct worker *)j->owner)->db, j, lane);
+}

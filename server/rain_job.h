@@ -1,0 +1,90 @@
+/* rain_job.h - everything an anchor or a platform asks of the books, as one kind of database job. The WebSocket handlers and
+ * the admin API fill the same struct and end in the same functions (ledger/saga.h). */
+#ifndef SERVER_RAIN_JOB_H
+#define SERVER_RAIN_JOB_H
+
+#include "db_pool.h"
+#include "room/session.h"
+
+struct worker;
+
+enum rain_job_kind {
+    RAIN_JOB_CREATE,
+    RAIN_JOB_PREPARE,
+    RAIN_JOB_START,
+    RAIN_JOB_EXTEND,
+    RAIN_JOB_CLOSE,
+    RAIN_JOB_CANCEL,
+    RAIN_JOB_SHOW,
+    RAIN_JOB_LIST,
+    RAIN_JOB_GRANTS,
+    RAIN_JOB_DEPOSIT,
+    RAIN_JOB_WALLET,
+    RAIN_JOB_PUSH,
+    RAIN_JOB_SETTLER_METRICS
+};
+
+enum { RAIN_JOB_LIST_MAX = 50, RAIN_JOB_GRANTS_MAX = 100 };
+
+/* A grant in Redis or in SQL; amount only when it is in SQL. */
+struct rain_job_grant {
+    struct grant_row row;
+    bool in_sql;
+};
+
+struct rain_job {
+    struct db_job base; /* first */
+    enum rain_job_kind kind;
+    /* Who gets the answer: set by the submitter, called on the loop with the job; frees nothing. */
+    void (*answer)(struct rain_job *j);
+    void *owner;         /* struct worker or struct admin */
+    uint64_t session_id; /* an id: the session may be gone */
+    uint32_t req_id;
+    /* in */
+    int64_t user_id;   /* who acts or whose wallet / grants; 0: backend */
+    bool any_room;     /* backend: room_id does not restrict */
+    char room_id[RR_ROOM_ID_MAX + 1];
+    char code[RR_CODE_LEN + 1];
+    char biz_id[RR_BIZ_ID_MAX + 1];
+    struct rain_spec spec;
+    int64_t countdown_ms;
+    int64_t duration_ms;
+    int64_t add_ms;
+    int64_t amount_fen;
+    int64_t before_ms;
+    uint32_t shards; /* GRANTS with a code: of that rain, 0: not known */
+    char biz_code[RR_BIZ_CODE_MAX + 1]; /* PUSH */
+    char *payload; /* PUSH: one msgpack value; SETTLER_METRICS: the text read; owned */
+    size_t payload_len;
+    /* out */
+    enum rr_err err;
+    const char *field;
+    struct rain_info *rains; /* RAIN_JOB_LIST_MAX for LIST, 1 otherwise; owned */
+    uint32_t rains_n;
+    struct rain_job_grant *grants; /* owned */
+    uint32_t grants_n;
+    struct wallet wallet;
+};
+
+/* A job whose answer goes to s as the REPLY to req_id. */
+struct rain_job *rain_job_new(struct worker *w, const struct session *s, uint32_t req_id,
+                              enum rain_job_kind kind);
+/* A job of anybody else. */
+struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct rain_job *j),
+                                void *owner);
+void rain_job_free(struct rain_job *j);
+/* RR_OK: taken, answer() follows and the job is freed after it. Else the job is freed at once. */
+RR_MUST_CHECK enum rr_err rain_job_submit_to(struct db_pool *db, struct rain_job *j,
+                                             enum db_lane lane);
+/* For jobs of rain_job_new(). */
+RR_MUST_CHECK enum rr_err rain_job_submit(struct rain_job *j, enum db_lane lane);
+
+/* Who asked for something asynchronous: an id, never a pointer to the session. */
+struct session_ref {
+    struct worker *worker;
+    uint64_t session_id;
+    uint32_t req_id;
+};
+struct session_ref *session_ref_new(struct worker *w, const struct session *s, uint32_t req_id);
+
+#endif

@@ -1,0 +1,109 @@
+#include "rain_reply.h"
+
+#include "handlers.h"
+#include "protocol/pack.h"
+
+const char *grant_state_name(const struct rain_job_grant *g)
+{
+    if (!g->in_sql)
+        return "confirming";
+    return g->row.state == 's' ? "settled" : g->row.state == 'h' ? "held" : "void";
+}
+
+/* Keys of one rain in STATS. Live counts come from the pool's sums when this worker follows the rain, else from SQL. */
+static void pack_rain(struct worker *w, const struct rain_info *r, struct rr_buf *b)
+{
+    struct rain_entry *live = rains_find(w->rains, rr_slice_str(r->code));
+    int64_t granted = r->settled_count;
+    int64_t granted_fen = r->settled_fen;
+
+    if (live && live->granted > granted) {
+        granted = live->granted;
+        granted_fen = live->granted_fen;
+    }
+    pack_map(b, 18);
+    pack_kv_str(b, "code", r->code);
+    pack_kv_str(b, "status", rain_status_name(r->status));
+    pack_kv_int(b, "total", r->spec.total_fen);
+    pack_kv_int(b, "count", r->spec.count);
+    pack_kv_int(b, "granted", granted);
+    pack_kv_int(b, "granted_fen", granted_fen);
+    pack_kv_int(b, "settled", r->settled_count);
+    pack_kv_int(b, "settled_fen", r->settled_fen);
+    pack_kv_int(b, "refunded_fen", r->refunded_fen);
+    pack_kv_int(b, "remain_fen", r->remain_fen);
+    pack_kv_int(b, "open_at", r->t0_ms);
+    pack_kv_int(b, "end_at", r->t1_ms);
+    pack_kv_str(b, "split", rain_split_name(r->spec.split));
+    pack_kv_int(b, "limit", r->spec.limit);
+    pack_kv_int(b, "shards", r->spec.shards);
+    pack_kv_str(b, "text", r->spec.text);
+    pack_kv_int(b, "created_at", r->created_at_ms);
+    pack_kv_str(b, "seed_hash", r->seed_hash);
+}
+
+static void build_list(struct worker *w, const struct rain_job *j, struct rr_buf *b)
+{
+    msg_reply_begin(b, j->req_id, RESULT_OK, 4);
+    pack_kv_int(b, "online", hub_online(w->hub, j->room_id));
+    pack_kv_int(b, "balance", j->wallet.balance_fen);
+    pack_kv_int(b, "now", worker_rain_now_ms(w));
+    pack_cstr(b, "rains");
+    pack_array(b, j->rains_n);
+    for (uint32_t i = 0; i < j->rains_n; i++)
+        pack_rain(w, &j->rains[i], b);
+}
+
+static void build_grants(const struct rain_job *j, struct rr_buf *b)
+{
+    msg_reply_begin(b, j->req_id, RESULT_OK, 1);
+    pack_cstr(b, "grants");
+    pack_array(b, j->grants_n);
+    for (uint32_t i = 0; i < j->grants_n; i++) {
+        const struct rain_job_grant *g = &j->grants[i];
+
+        pack_map(b, g->in_sql ? 7 : 5);
+        pack_kv_str(b, "code", g->row.code);
+        pack_kv_int(b, "seq", g->row.seq);
+        pack_kv_int(b, "shard", g->row.shard);
+        pack_kv_int(b, "no", g->row.packet_no);
+        pack_kv_str(b, "state", grant_state_name(g));
+        if (g->in_sql) {
+            pack_kv_int(b, "amount", g->row.amount_fen);
+            pack_kv_int(b, "at", g->row.granted_at_ms);
+        }
+    }
+}
+
+void rain_reply_build(struct worker *w, const struct rain_job *j, struct rr_buf *b)
+{
+    const struct rain_info *r = j->rains;
+
+    switch (j->kind) {
+    case RAIN_JOB_SHOW:
+    case RAIN_JOB_LIST: build_list(w, j, b); return;
+    case RAIN_JOB_GRANTS: build_grants(j, b); return;
+    case RAIN_JOB_CREATE:
+        msg_reply_begin(b, j->req_id, RESULT_OK, 7);
+        pack_kv_str(b, "code", r->code);
+        pack_kv_int(b, "total", r->spec.total_fen);
+        pack_kv_int(b, "count", r->spec.count);
+        pack_kv_int(b, "shards", r->spec.shards);
+        pack_kv_str(b, "status", rain_status_name(r->status));
+        pack_kv_str(b, "seed_hash", r->seed_hash);
+        pack_kv_int(b, "balance", j->wallet.balance_fen);
+        return;
+    case RAIN_JOB_START:
+    case RAIN_JOB_EXTEND:
+        msg_reply_begin(b, j->req_id, RESULT_OK, 4);
+        pack_kv_str(b, "code", r->code);
+        pack_kv_str(b, "status", rain_status_name(r->status));
+        pack_kv_int(b, "open_at", r->t0_ms);
+        pack_kv_int(b, "end_at", r->t1_ms);
+        return;
+    default:
+        msg_reply_begin(b, j->req_id, RESULT_OK, 2);
+        pack_kv_str(b, "code", r->code);
+        pack_kv_str(b, "status", rain_status_name(r->status));
+    }
+}

@@ -1,0 +1,306 @@
+#include "supervisor.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 4096,
+    RESTART_MIN_MS = 100, /* doubles while a child keeps dying young */
+    RESTART_MAX_MS = 5000,
+    YOUNG_MS = 5000,
+    KILL_AFTER_MS = 8000, /* beyond the drain timeout */
+};
+
+struct child {
+    const char *role;
+    int slot; /* of the metrics mapping */
+    int listen_fd;
+    pid_t pid; /* 0: not running */
+    int64_t started_us;
+    int64_t restart_at_us;
+    int64_t backoff_ms;
+};
+
+struct supervisor {
+    struct rr_conf *conf;
+    char **argv;
+    struct rr_metrics_mapping metrics;
+    struct child *children;
+    uint32_t n;
+    bool stopping;
+    int64_t kill_at_us;
+    int signal_fd;
+};
+
+static int64_t now_us(void)
+{
+    return rr_mono_us(rr_clock_system());
+}
+
+/* A listening socket of host:port (port 0: any; *port gets it). Not close-on-exec: children inherit it. */
+static int listener_open(const char *host, int64_t *port)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *ai = NULL;
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+    char service[16];
+    int one = 1;
+    int fd = -1;
+
+    snprintf(service, sizeof(service), "%d", (int)*port);
+    if (getaddrinfo(host, service, &hints, &ai) != 0)
+        return -1;
+    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0 ||
+                    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0 ||
+                    getsockname(fd, (struct sockaddr *)&ss, &len) != 0)) {
+        int saved = errno;
+
+        close(fd);
+        errno = saved;
+        fd = -1;
+    }
+    freeaddrinfo(ai);
+    if (fd >= 0)
+        *port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
+                                               : ((struct sockaddr_in *)&ss)->sin_port);
+    return fd;
+}
+
+/* SO_REUSEPORT would share the port with any other program of the same user: make sure nobody is there. */
+static bool port_is_free(const char *host, int64_t port)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *ai = NULL;
+    char service[16];
+    int one = 1;
+    int fd = -1;
+    bool is_free = false;
+
+    snprintf(service, sizeof(service), "%d", (int)port);
+    if (getaddrinfo(host, service, &hints, &ai) != 0)
+        return false;
+    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        is_free = bind(fd, ai->ai_addr, ai->ai_addrlen) == 0;
+        close(fd);
+    }
+    freeaddrinfo(ai);
+    return is_free;
+}
+
+static void env_int(const char *name, int value)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%d", value);
+    setenv(name, text, 1);
+}
+
+static void child_exec(const struct supervisor *s, const struct child *c)
+{
+    sigset_t none;
+
+    /* A child never outlives its supervisor. */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (&s->children[i] != c)
+            close(s->children[i].listen_fd);
+    }
+    close(s->signal_fd);
+    setenv(CHILD_ROLE_ENV, c->role, 1);
+    env_int(CHILD_SLOT_ENV, c->slot);
+    env_int(CHILD_LISTEN_FD_ENV, c->listen_fd);
+    env_int(CHILD_METRICS_FD_ENV, s->metrics.fd);
+    execv("/proc/self/exe", s->argv);
+    _exit(127);
+}
+
+static void child_start(struct supervisor *s, struct child *c)
+{
+    pid_t pid = fork();
+
+    c->started_us = now_us();
+    if (pid == 0)
+        child_exec(s, c);
+    if (pid < 0) {
+        log_error("fork_failed", "%s", strerror(errno));
+        c->restart_at_us = c->started_us + RESTART_MAX_MS * 1000;
+        return;
+    }
+    c->pid = pid;
+    log_info("child_started", "%s slot %d pid %d", c->role, c->slot, (int)pid);
+}
+
+static void child_ended(struct supervisor *s, pid_t pid, int status)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct child *c = &s->children[i];
+
+        if (c->pid != pid)
+            continue;
+        c->pid = 0;
+        rr_metrics_slot_reap(&s->metrics.slots[c->slot]);
+        if (s->stopping)
+            return;
+        c->backoff_ms = now_us() - c->started_us > YOUNG_MS * 1000LL ? RESTART_MIN_MS
+                        : c->backoff_ms * 2 > RESTART_MAX_MS         ? RESTART_MAX_MS
+                                                                     : c->backoff_ms * 2;
+        c->restart_at_us = now_us() + c->backoff_ms * 1000;
+        log_warn("child_ended", "%s slot %d pid %d %s %d, again in %d ms", c->role, c->slot,
+                 (int)pid, WIFSIGNALED(status) ? "signal" : "exit",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (int)c->backoff_ms);
+        return;
+    }
+}
+
+static void signal_children(const struct supervisor *s, int signum)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (s->children[i].pid)
+            kill(s->children[i].pid, signum);
+    }
+}
+
+static uint32_t children_alive(const struct supervisor *s)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->n; i++)
+        n += s->children[i].pid != 0;
+    return n;
+}
+
+static void stop_begin(struct supervisor *s, int signum)
+{
+    if (s->stopping && signum == SIGINT) {
+        log_notice("stop_now", "second signal");
+        signal_children(s, SIGKILL);
+        return;
+    }
+    s->stopping = true;
+    s->kill_at_us = now_us() + (s->conf->server_drain_timeout_ms + KILL_AFTER_MS) * 1000;
+    signal_children(s, SIGTERM);
+}
+
+static void signals_read(struct supervisor *s)
+{
+    struct signalfd_siginfo info;
+
+    while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            stop_begin(s, (int)info.ssi_signo);
+    }
+    for (;;) {
+        int status = 0;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+
+        if (pid <= 0)
+            break;
+        child_ended(s, pid, status);
+    }
+}
+
+static void restart_due(struct supervisor *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct child *c = &s->children[i];
+
+        if (!c->pid && now_us() >= c->restart_at_us)
+            child_start(s, c);
+    }
+}
+
+static int listeners_open(struct supervisor *s)
+{
+    int64_t port = s->conf->server_port;
+    int64_t admin_port = s->conf->admin_port;
+
+    if ((port && !port_is_free(s->conf->server_host, port)) ||
+        (admin_port && !port_is_free(s->conf->admin_host, admin_port))) {
+        log_error("port_taken", "%s:%d or %s:%d is in use or no address of this machine",
+                  s->conf->server_host, (int)port, s->conf->admin_host, (int)admin_port);
+        return -1;
+    }
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct child *c = &s->children[i];
+        bool admin = i == s->n - 1;
+
+        c->role = admin ? "admin" : "worker";
+        c->slot = (int)i;
+        c->backoff_ms = RESTART_MIN_MS;
+        c->listen_fd = admin ? listener_open(s->conf->admin_host, &admin_port)
+                             : listener_open(s->conf->server_host, &port);
+        if (c->listen_fd < 0) {
+            log_error("listen_failed", "%s: %s", c->role, strerror(errno));
+            return -1;
+        }
+    }
+    log_notice("listening", "public=%s:%d admin=%s:%d", s->conf->server_host, (int)port,
+               s->conf->admin_host, (int)admin_port);
+    return 0;
+}
+
+static void run(struct supervisor *s)
+{
+    struct pollfd pfd = {.fd = s->signal_fd, .events = POLLIN};
+
+    while (!s->stopping || children_alive(s) > 0) {
+        if (!s->stopping)
+            restart_due(s);
+        else if (now_us() > s->kill_at_us)
+            signal_children(s, SIGKILL);
+        poll(&pfd, 1, 100);
+        signals_read(s);
+    }
+}
+
+int supervisor_main(struct rr_conf *conf, int argc, char **argv)
+{
+    struct supervisor s = {.conf = conf, .argv = argv, .n = (uint32_t)conf->server_workers + 1};
+    sigset_t set;
+
+    (void)argc;
+    s.children = rr_xcalloc(s.n, sizeof(*s.children));
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGHUP); /* options are read at start: a stray HUP must not end the server */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    s.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (rr_metrics_mapping_create(s.n, &s.metrics) != RR_OK || listeners_open(&s) != 0) {
+        free(s.children);
+        return 1;
+    }
+    run(&s);
+    log_notice("stopped", "all children ended");
+    rr_metrics_mapping_close(&s.metrics);
+    free(s.children);
+    return 0;
+}

@@ -1,0 +1,463 @@
+#include "worker.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "handlers.h"
+#include "protocol/pack.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 100,
+    FANOUT_SLICE = 512,          /* sends per loop turn: a grab never waits behind 10,000 of them */
+    TICKER_US = 200000,          /* RED_PACKET_TICK at most this often per rain */
+    CLOCK_SAMPLE_US = 2000000,   /* how often Redis TIME is asked */
+    CLOCK_WINDOW_US = 60000000,  /* a best sample older than this is replaced */
+    RAIN_KEEP_US = 600000000,    /* a rain is remembered this long after its end */
+    WHEEL_TURN_TICKS = 50,       /* every session is looked at once in 5 s */
+    DRAIN_KAFKA_MS = 3000,
+};
+
+/* ---- rain time ---- */
+
+double worker_rain_now_ms_exact(const struct worker *w)
+{
+    if (w->offset_rtt_us == INT64_MAX)
+        return (double)rr_wall_ms(w->clock);
+    return (double)(rr_mono_us(w->clock) + w->offset_us) / 1000.0;
+}
+
+int64_t worker_rain_now_ms(const struct worker *w)
+{
+    if (w->offset_rtt_us == INT64_MAX)
+        return rr_wall_ms(w->clock);
+    return (rr_mono_us(w->clock) + w->offset_us) / 1000;
+}
+
+static void on_time(void *arg, enum rr_err err, int64_t sent_us, int64_t recv_us, int64_t redis_us)
+{
+    struct worker *w = arg;
+    int64_t rtt_us = recv_us - sent_us;
+
+    if (err || (rtt_us > w->offset_rtt_us && recv_us - w->offset_at_us < CLOCK_WINDOW_US))
+        return;
+    w->offset_us = redis_us - (sent_us + rtt_us / 2);
+    w->offset_rtt_us = rtt_us;
+    w->offset_at_us = recv_us;
+}
+
+/* ---- rains: ends and tickers ---- */
+
+static void push_end(struct worker *w, struct rain_entry *e)
+{
+    struct rr_buf b = {0};
+
+    e->end_told = true;
+    pack_map(&b, 3);
+    pack_kv_str(&b, "config_code", e->live.code);
+    pack_kv_int(&b, "end_at", e->live.t1_ms);
+    if (e->sold_out_at_ms)
+        pack_kv_int(&b, "sold_out_at", e->sold_out_at_ms);
+    else
+        pack_kv_nil(&b, "sold_out_at");
+    hub_push_local(w->hub, e->live.room_id, rr_slice_str("RED_PACKET_END"),
+                   rr_slice_of(b.p, b.len), 0);
+    rr_buf_fini(&b);
+}
+
+struct sums_ticket {
+    struct worker *w;
+    char code[RR_CODE_LEN + 1];
+};
+
+static void push_tick(struct worker *w, struct rain_entry *e)
+{
+    struct rr_buf b = {0};
+
+    e->told_granted = e->granted;
+    pack_map(&b, 5);
+    pack_kv_str(&b, "config_code", e->live.code);
+    pack_kv_int(&b, "granted", e->granted);
+    pack_kv_int(&b, "granted_price", e->granted_fen);
+    pack_kv_int(&b, "total_count", e->live.count);
+    pack_kv_int(&b, "now", worker_rain_now_ms(w));
+    /* Key 1 is ROOM_COUNT; each rain has its own. */
+    hub_push_local(w->hub, e->live.room_id, rr_slice_str("RED_PACKET_TICK"),
+                   rr_slice_of(b.p, b.len), 2 + (uint64_t)(unsigned char)e->live.code[0] * 256 +
+                                                (unsigned char)e->live.code[1]);
+    rr_buf_fini(&b);
+}
+
+static void on_sums(void *arg, enum rr_err err, int64_t granted, int64_t granted_fen,
+                    int64_t sold_out_at_ms)
+{
+    struct sums_ticket *t = arg;
+    struct rain_entry *e = rains_find(t->w->rains, rr_slice_str(t->code));
+
+    if (e) {
+        e->sums_inflight = false;
+        if (!err && granted >= e->granted) {
+            e->granted = granted;
+            e->granted_fen = granted_fen;
+            e->sold_out_at_ms = sold_out_at_ms;
+        }
+        if (!err && e->granted != e->told_granted)
+            push_tick(t->w, e);
+    }
+    free(t);
+}
+
+static void ask_sums(struct worker *w, struct rain_entry *e)
+{
+    struct sums_ticket *t = rr_xcalloc(1, sizeof(*t));
+
+    t->w = w;
+    memcpy(t->code, e->live.code, sizeof(t->code));
+    e->sums_inflight = true;
+    e->ticked_us = rr_mono_us(w->clock);
+    w->pool->sums(w->pool->impl, e->live.code, e->live.shards, on_sums, t);
+}
+
+static void rain_tick(void *arg, struct rain_entry *e)
+{
+    struct worker *w = arg;
+    int64_t now_ms = worker_rain_now_ms(w);
+
+    if (e->over)
+        return;
+    if (now_ms >= e->live.t1_ms && !e->end_told)
+        push_end(w, e);
+    if (now_ms >= e->live.t0_ms && now_ms < e->live.t1_ms + 2000 && !e->sums_inflight && w->bus_up &&
+        rr_mono_us(w->clock) - e->ticked_us >= TICKER_US &&
+        hub_members(w->hub, e->live.room_id) > 0)
+        ask_sums(w, e);
+}
+
+static void rain_gone(void *arg, const char *code)
+{
+    grab_path_forget(((struct worker *)arg)->grabs, code);
+}
+
+/* ---- sessions: deadlines and heartbeat, a slice of the table per tick ---- */
+
+static void session_look(struct worker *w, struct session *s, int64_t now_us)
+{
+    const struct rr_conf *c = w->conf;
+
+    if (s->state == SESSION_CLOSING)
+        return;
+    if (s->state == SESSION_NEW && now_us - s->opened_us > c->server_hello_timeout_ms * 1000) {
+        session_close(s, CLOSE_POLICY);
+        return;
+    }
+    if (s->state != SESSION_NEW &&
+        rr_wall_ms(w->clock) / 1000 > s->token_exp_s + c->token_leeway_s) {
+        session_close(s, CLOSE_EXPIRED);
+        return;
+    }
+    if (now_us - s->heard_us > c->server_idle_timeout_ms * 1000) {
+        session_close(s, CLOSE_NO_PONG);
+        return;
+    }
+    if (now_us - s->pinged_us > c->server_ping_interval_ms * 1000) {
+        s->pinged_us = now_us;
+        ws_ping(w->ws, s->conn);
+    }
+}
+
+static void wheel_turn(struct worker *w)
+{
+    int64_t now_us = rr_mono_us(w->clock);
+    uint32_t slots = session_slots(w->sessions);
+    uint32_t n = slots / WHEEL_TURN_TICKS + 1;
+
+    for (uint32_t i = 0; i < n && slots; i++) {
+        struct session *s = NULL;
+
+        w->wheel_slot = (w->wheel_slot + 1) % slots;
+        s = session_at(w->sessions, w->wheel_slot);
+        if (s)
+            session_look(w, s, now_us);
+    }
+}
+
+static void publish_metrics(struct worker *w)
+{
+    const struct session_counters *c = session_table_counters(w->sessions);
+    struct rr_metrics *m = w->metrics;
+    struct store_counters sc;
+
+    store_async_counters(w->store, &sc);
+    rr_metric_set(&m->connections, session_count(w->sessions));
+    rr_metric_set(&m->rooms, hub_rooms(w->hub));
+    rr_metric_set(&m->redis_up, w->bus_up);
+    rr_metric_set(&m->kafka_up, producer_up(w->producer));
+    rr_metric_set(&m->outbound_queue_bytes, (int64_t)c->must_bytes);
+    m->frames_sent_total = c->sent;
+    m->bytes_sent_total = c->sent_bytes;
+    m->frames_expected_total = c->expected;
+    m->frames_dropped_total = c->dropped;
+    m->frames_closed_total = c->closed;
+    m->slow_consumers_closed_total = c->slow_closed;
+    m->broadcasts_total = hub_broadcasts(w->hub);
+    m->redis_calls_total = sc.calls;
+    m->redis_errors_total = sc.errors;
+    m->redis_reconnects_total = sc.reconnects;
+}
+
+static void drain_step(struct worker *w);
+
+static void on_tick(uv_timer_t *t)
+{
+    struct worker *w = t->data;
+    int64_t now_us = rr_mono_us(w->clock);
+
+    rr_metric_observe_us(&w->metrics->loop_lag_seconds, now_us - w->tick_due_us);
+    w->tick_due_us = now_us + TICK_MS * 1000;
+    grab_path_tick(w->grabs);
+    hub_tick(w->hub);
+    rains_each(w->rains, rain_tick, w);
+    rains_sweep(w->rains, now_us, RAIN_KEEP_US, rain_gone, w);
+    wheel_turn(w);
+    if (w->bus_up && (w->offset_rtt_us == INT64_MAX || now_us - w->offset_asked_us > CLOCK_SAMPLE_US)) {
+        w->offset_asked_us = now_us;
+        w->bus->time(w->bus->impl, on_time, w);
+    }
+    publish_metrics(w);
+    if (w->draining)
+        drain_step(w);
+}
+
+/* ---- fan-out ---- */
+
+static void on_fanout(uv_idle_t *idle)
+{
+    struct worker *w = idle->data;
+
+    if (!hub_run(w->hub, FANOUT_SLICE))
+        uv_idle_stop(idle);
+}
+
+static void fanout_work(void *arg)
+{
+    struct worker *w = arg;
+
+    uv_idle_start(&w->fanout, on_fanout);
+}
+
+/* ---- the bus ---- */
+
+static void bus_subscribed(void *arg, const char *room_id)
+{
+    hub_on_subscribed(((struct worker *)arg)->hub, room_id);
+}
+
+static void bus_room_msg(void *arg, const char *room_id, const struct room_msg *m)
+{
+    hub_on_room_msg(((struct worker *)arg)->hub, room_id, m);
+}
+
+static void bus_user_msg(void *arg, int64_t user_id, struct rr_slice biz_code,
+                         struct rr_slice payload)
+{
+    hub_push_user(((struct worker *)arg)->hub, user_id, biz_code, payload);
+}
+
+static void bus_control(void *arg, struct rr_slice payload)
+{
+    control_message(arg, payload);
+}
+
+static void bus_state(void *arg, bool up)
+{
+    struct worker *w = arg;
+
+    if (up != w->bus_up)
+        log_notice(up ? "redis_up" : "redis_down", "%s",
+                   up ? "rooms and rains are served" : "waiting for redis");
+    w->bus_up = up;
+    w->offset_asked_us = 0;
+    hub_on_bus_state(w->hub, up);
+}
+
+static void rain_state(void *arg, const char *room_id, struct rr_slice biz_code,
+                       struct rr_slice payload)
+{
+    struct worker *w = arg;
+
+    if (rains_learn(w->rains, room_id, biz_code, payload, rr_mono_us(w->clock)) != RR_OK)
+        log_warn("rain_state", "a push of a rain does not say what a worker needs, ignored");
+}
+
+/* ---- life ---- */
+
+static void store_closed(void *arg)
+{
+    ((struct worker *)arg)->store = NULL;
+}
+
+/* SIGTERM: no new sockets; grabs in flight are answered; then everybody is asked to come back elsewhere. */
+static void drain_step(struct worker *w)
+{
+    int64_t now_us = rr_mono_us(w->clock);
+
+    if (grab_path_inflight(w->grabs) > 0 && now_us < w->drain_until_us)
+        return;
+    for (uint32_t i = 0; i < session_slots(w->sessions); i++) {
+        struct session *s = session_at(w->sessions, i);
+
+        if (s)
+            session_close(s, CLOSE_SHUTDOWN);
+    }
+    if (session_count(w->sessions) == 0 || now_us > w->drain_until_us + 1000000)
+        uv_stop(&w->loop);
+}
+
+static void on_sigterm(uv_signal_t *sig, int signum)
+{
+    struct worker *w = sig->data;
+
+    (void)signum;
+    if (w->draining)
+        return;
+    log_notice("drain", "%u sockets, %u grabs in flight", session_count(w->sessions),
+               grab_path_inflight(w->grabs));
+    w->draining = true;
+    w->drain_until_us = rr_mono_us(w->clock) + w->conf->server_drain_timeout_ms * 1000;
+    ws_accept_stop(w->ws);
+}
+
+static void store_latency(void *arg, int64_t us)
+{
+    rr_metric_observe_us(&((struct worker *)arg)->metrics->redis_call_seconds, us);
+}
+
+static enum rr_err worker_connect(struct worker *w)
+{
+    struct room_bus_events events = {.arg = w,
+                                     .subscribed = bus_subscribed,
+                                     .room_msg = bus_room_msg,
+                                     .user_msg = bus_user_msg,
+                                     .control = bus_control,
+                                     .state = bus_state};
+    struct store_opts so = {.url = w->conf->redis_url,
+                            .namespace_ = w->conf->server_namespace,
+                            .worker_name = w->name,
+                            .timeout_ms = w->conf->redis_timeout_ms,
+                            .outbox_max = (uint32_t)w->conf->rain_outbox_max,
+                            .latency = store_latency,
+                            .latency_arg = w};
+    char message[256];
+    enum rr_err err = token_keys_load(w->conf->token_keys_file, &w->keys, message, sizeof(message));
+
+    if (err) {
+        log_error("keys", "%s", message);
+        return err;
+    }
+    err = store_async_create(&w->store, &w->loop, &so, &events);
+    if (err)
+        return err;
+    w->bus = store_bus(w->store);
+    w->pool = store_pool(w->store);
+    return db_pool_create(&w->db, &w->loop, w->conf, w->metrics, w->name);
+}
+
+static enum rr_err worker_wire(struct worker *w, int listen_fd)
+{
+    enum rr_err err = ws_create(&w->ws, w, listen_fd);
+
+    if (err)
+        return err;
+    w->sessions = session_table_create(&(struct session_table_opts){
+        .transport = ws_transport(w->ws),
+        .queue_bytes = (size_t)w->conf->limits_queue_bytes,
+        .left_room = hub_on_left,
+    });
+    w->hub = hub_create(&(struct hub_opts){
+        .clock = w->clock,
+        .bus = w->bus,
+        .transport = ws_transport(w->ws),
+        .sessions = w->sessions,
+        .joined = join_answer,
+        .rain_state = rain_state,
+        .work = fanout_work,
+        .arg = w,
+    });
+    w->rains = rains_create();
+    w->grabs = grab_path_create(w);
+    return producer_create(&w->producer, &w->loop, w->conf, w->metrics, grab_path_report, w->grabs);
+}
+
+static void worker_start(struct worker *w)
+{
+    uv_timer_init(&w->loop, &w->tick);
+    uv_idle_init(&w->loop, &w->fanout);
+    uv_signal_init(&w->loop, &w->sigterm);
+    w->tick.data = w;
+    w->fanout.data = w;
+    w->sigterm.data = w;
+    w->tick_due_us = rr_mono_us(w->clock) + TICK_MS * 1000;
+    uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
+    uv_signal_start(&w->sigterm, on_sigterm, SIGTERM);
+    ws_accept_start(w->ws);
+}
+
+static void worker_stop(struct worker *w)
+{
+    uv_timer_stop(&w->tick);
+    uv_close((uv_handle_t *)&w->tick, NULL);
+    uv_close((uv_handle_t *)&w->fanout, NULL);
+    uv_close((uv_handle_t *)&w->sigterm, NULL);
+    producer_destroy(w->producer, DRAIN_KAFKA_MS);
+    grab_path_tick(w->grabs); /* deletes outbox entries that were reported meanwhile */
+    ws_close(w->ws);
+    store_async_close(w->store, store_closed, w);
+    while (w->store)
+        uv_run(&w->loop, UV_RUN_ONCE);
+    db_pool_destroy(w->db);
+    grab_path_destroy(w->grabs);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    hub_destroy(w->hub);
+    session_table_destroy(w->sessions);
+    rains_destroy(w->rains);
+    token_keys_free(w->keys);
+    ws_free(w->ws);
+    if (uv_loop_close(&w->loop) != 0)
+        log_warn("loop_busy", "handles are still open at exit");
+}
+
+int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics *metrics)
+{
+    struct worker *w = rr_xcalloc(1, sizeof(*w));
+    char host[32] = "host";
+    enum rr_err err = RR_OK;
+
+    gethostname(host, sizeof(host) - 1);
+    snprintf(w->name, sizeof(w->name), "w%d-%.20s-%d", slot, host, (int)getpid());
+    w->conf = conf;
+    w->clock = rr_clock_system();
+    w->metrics = metrics;
+    w->offset_rtt_us = INT64_MAX;
+    ledger_global_init();
+    uv_loop_init(&w->loop);
+    err = worker_connect(w);
+    if (!err)
+        err = worker_wire(w, listen_fd);
+    if (err) {
+        log_error("start_failed", "worker %d: %s", slot, rr_err_text(err));
+        return 1;
+    }
+    metrics->pid = (int64_t)getpid();
+    worker_start(w);
+    log_notice("worker_started", "slot %d, waiting for redis", slot);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    worker_stop(w);
+    log_notice("worker_stopped", "slot %d", slot);
+    free(w);
+    return 0;
+}

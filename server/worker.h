@@ -1,0 +1,58 @@
+/* worker.h - one worker process: what it holds. Wired together in worker.c, used by the handlers.
+ * Thread: everything here belongs to the loop, except what db_pool.h says. */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/metrics.h"
+#include "grab_path.h"
+#include "db_pool.h"
+#include "producer.h"
+#include "room/hub.h"
+#include "room/rains.h"
+#include "store/store_async.h"
+#include "token/token.h"
+#include "ws.h"
+
+struct worker {
+    struct rr_conf *conf;
+    const struct rr_clock *clock;
+    struct rr_metrics *metrics; /* this slot's, in the shared mapping */
+    char name[64];              /* "w0@host:pid", in Redis and logs */
+    uv_loop_t loop;
+    struct ws *ws;
+    struct token_keys *keys;
+    struct store_async *store;
+    const struct room_bus *bus;
+    const struct pool_grab *pool;
+    struct session_table *sessions;
+    struct hub *hub;
+    struct rains *rains;
+    struct grab_path *grabs;
+    struct producer *producer;
+    struct db_pool *db;
+    /* Rain time = Redis TIME: offset to our monotonic clock by the sample with the smallest round trip of the last minute. */
+    int64_t offset_us;
+    int64_t offset_rtt_us; /* INT64_MAX: no sample yet */
+    int64_t offset_at_us;
+    int64_t offset_asked_us;
+    uv_timer_t tick;  /* 100 ms: tickers, ends, loop lag, wheels */
+    uv_idle_t fanout; /* active while fan-outs wait */
+    uv_signal_t sigterm;
+    int64_t tick_due_us;
+    uint32_t wheel_slot;
+    bool bus_up;
+    bool draining;
+    int64_t drain_until_us;
+};
+
+int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics *metrics);
+
+/* Rain time in ms; before the first sample the wall clock. */
+int64_t worker_rain_now_ms(const struct worker *w);
+double worker_rain_now_ms_exact(const struct worker *w);
+
+#endif

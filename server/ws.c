@@ -1,0 +1,475 @@
+/* ws.c - see ws.h. lws adopts sockets we accept ourselves: its own listener cannot share a port (SO_REUSEPORT), binds all
+ * interfaces for 127.0.0.1 while IPv6 is on, and accepts one connection per turn. */
+#include "ws.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "dispatch.h"
+#include "worker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libwebsockets.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ACCEPT_PER_WAKEUP = 64, /* the loop's other work goes on during a connect storm */
+    CLOSE_GRACE_S = 3,      /* a socket that takes no close frame is dropped after this */
+    HTTP_CACHE_S = 60,
+};
+
+/* Per-socket data that lws allocates. */
+struct ws_conn {
+    struct lws *wsi;
+    uint64_t session_id;
+    char *rx; /* the message so far, over its fragments */
+    size_t rx_len;
+    enum close_code close_code; /* 0: open */
+    bool broken;                /* a write failed: nothing more goes out */
+};
+
+struct ws {
+    struct worker *worker;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct transport transport;
+    uv_poll_t poll;
+    bool poll_open;
+    int listen_fd;
+    void *loops[1];
+    struct lws_http_mount mount;
+    char *origins; /* ",a,b," */
+    struct rr_ratelog origin_log;
+};
+
+static struct ws *ws_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+/* ---- transport ---- */
+
+static enum rr_err transport_write_now(void *impl, void *conn, struct rr_frame *frame)
+{
+    struct ws_conn *c = conn;
+    int n = 0;
+
+    (void)impl;
+    if (c->broken || c->close_code)
+        return RR_CLOSED;
+    if (lws_partial_buffered(c->wsi))
+        return RR_BUSY;
+    /* Server frames are unmasked: lws writes the same header bytes in front of the shared payload every time. */
+    n = lws_write(c->wsi, rr_frame_payload(frame), frame->len, LWS_WRITE_BINARY);
+    if (n < 0) {
+        c->broken = true;
+        lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+        return RR_CLOSED;
+    }
+    return RR_OK;
+}
+
+static void transport_want_write(void *impl, void *conn)
+{
+    (void)impl;
+    lws_callback_on_writable(((struct ws_conn *)conn)->wsi);
+}
+
+static void transport_close(void *impl, void *conn, enum close_code code)
+{
+    struct ws_conn *c = conn;
+
+    (void)impl;
+    c->close_code = code;
+    lws_callback_on_writable(c->wsi);
+    lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_GRACE_S);
+}
+
+const struct transport *ws_transport(struct ws *ws)
+{
+    return &ws->transport;
+}
+
+void ws_ping(struct ws *ws, void *conn)
+{
+    struct ws_conn *c = conn;
+    unsigned char buf[LWS_PRE + 1];
+
+    (void)ws;
+    if (!c->broken && !c->close_code && !lws_partial_buffered(c->wsi) &&
+        lws_write(c->wsi, buf + LWS_PRE, 0, LWS_WRITE_PING) < 0) {
+        c->broken = true;
+        lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    }
+}
+
+/* ---- handshake ---- */
+
+static int refuse(struct ws *ws, struct lws *wsi, unsigned status, const char *why)
+{
+    uint64_t suppressed = 0;
+
+    rr_metric_add(&ws->worker->metrics->handshakes_refused_total, 1);
+    if (rr_ratelog_pass(&ws->origin_log, rr_mono_us(ws->worker->clock), 10000000, &suppressed))
+        log_notice("handshake_refused", "%u %s (%llu more like it)", status, why,
+                   (unsigned long long)suppressed);
+    /* Sends the answer and returns 1 to lws: handled, no upgrade. */
+    return lws_return_http_status(wsi, status, why) < 0 ? -1 : 1;
+}
+
+/* The header's whole value into buf; -1 when missing or too long. */
+static int header(struct lws *wsi, enum lws_token_indexes h, char *buf, int cap)
+{
+    int len = lws_hdr_total_length(wsi, h);
+
+    if (len <= 0 || len >= cap)
+        return -1;
+    return lws_hdr_copy(wsi, buf, cap, h);
+}
+
+static bool origin_allowed(const struct ws *ws, struct lws *wsi)
+{
+    char origin[256];
+    size_t n = 0;
+
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) <= 0)
+        return ws->worker->conf->server_allow_no_origin;
+    if (header(wsi, WSI_TOKEN_ORIGIN, origin + 1, sizeof(origin) - 2) <= 0 ||
+        strchr(origin + 1, ','))
+        return false;
+    n = strlen(origin + 1);
+    origin[0] = ',';
+    origin[n + 1] = ',';
+    origin[n + 2] = 0;
+    return strstr(ws->origins, origin) != NULL;
+}
+
+static int confirm_upgrade(struct lws *wsi, const char *upgrade)
+{
+    struct ws *ws = ws_of(wsi);
+    char path[16];
+    char protocol[64];
+
+    if (strcasecmp(upgrade, "websocket") != 0)
+        return -1; /* h2c and anything else */
+    if (header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) <= 0 || strcmp(path, "/ws") != 0)
+        return refuse(ws, wsi, HTTP_STATUS_NOT_FOUND, "no WebSocket here");
+    if (!origin_allowed(ws, wsi))
+        return refuse(ws, wsi, HTTP_STATUS_FORBIDDEN, "origin not allowed");
+    if (header(wsi, WSI_TOKEN_PROTOCOL, protocol, sizeof(protocol)) <= 0 ||
+        strcmp(protocol, RR_SUBPROTOCOL) != 0)
+        return refuse(ws, wsi, HTTP_STATUS_BAD_REQUEST, "subprotocol redrain.v1 required");
+    if (ws->worker->draining)
+        return refuse(ws, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "server is leaving");
+    return 0;
+}
+
+/* ---- WebSocket ---- */
+
+static void on_established(struct ws *ws, struct lws *wsi, struct ws_conn *c)
+{
+    struct worker *w = ws->worker;
+    struct session *s = NULL;
+
+    memset(c, 0, sizeof(*c));
+    c->wsi = wsi;
+    s = session_create(w->sessions, c, rr_mono_us(w->clock));
+    c->session_id = s->id;
+    rr_metric_add(&w->metrics->connections_opened_total, 1);
+    if (session_count(w->sessions) > (uint32_t)w->conf->server_max_connections)
+        session_close(s, CLOSE_CONN_LIMIT);
+}
+
+static void on_closed(struct ws *ws, struct ws_conn *c)
+{
+    struct session *s = session_by_id(ws->worker->sessions, c->session_id);
+
+    if (s) {
+        rr_metric_add(&ws->worker->metrics->connections_closed_total, 1);
+        session_destroy(s);
+    }
+    free(c->rx);
+    c->rx = NULL;
+    c->broken = true;
+}
+
+static void on_receive(struct ws *ws, struct lws *wsi, struct ws_conn *c, const void *in, size_t len)
+{
+    struct worker *w = ws->worker;
+    struct session *s = session_by_id(w->sessions, c->session_id);
+
+    if (!s || s->state == SESSION_CLOSING)
+        return;
+    s->heard_us = rr_mono_us(w->clock);
+    if (!lws_frame_is_binary(wsi)) {
+        session_close(s, CLOSE_UNSUPPORTED_DATA);
+        return;
+    }
+    if (lws_is_first_fragment(wsi))
+        c->rx_len = 0;
+    /* The rest of this frame is known before it arrives: a huge announced length is refused at once. */
+    if (c->rx_len + len + lws_remaining_packet_payload(wsi) > RR_VIEWER_MESSAGE_MAX_BYTES) {
+        rr_metric_add(&w->metrics->protocol_errors_total, 1);
+        session_close(s, CLOSE_TOO_BIG);
+        return;
+    }
+    if (c->rx_len == 0 && lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0) {
+        dispatch(w, s, rr_slice_of(in, len));
+        return;
+    }
+    if (!c->rx)
+        c->rx = rr_xcalloc(1, RR_VIEWER_MESSAGE_MAX_BYTES);
+    if (len)
+        memcpy(c->rx + c->rx_len, in, len);
+    c->rx_len += len;
+    if (lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0) {
+        size_t n = c->rx_len;
+
+        c->rx_len = 0;
+        dispatch(w, s, rr_slice_of(c->rx, n));
+    }
+}
+
+static int on_writable(struct ws *ws, struct lws *wsi, struct ws_conn *c)
+{
+    struct session *s = session_by_id(ws->worker->sessions, c->session_id);
+
+    if (c->close_code) {
+        const char *name = close_name(c->close_code);
+
+        lws_close_reason(wsi, (enum lws_close_status)c->close_code, (unsigned char *)(uintptr_t)name,
+                         strlen(name));
+        return -1;
+    }
+    if (c->broken)
+        return -1;
+    if (s)
+        session_on_writable(s);
+    return 0;
+}
+
+static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                       size_t len)
+{
+    struct ws_conn *c = user;
+
+    switch (reason) {
+    case LWS_CALLBACK_ESTABLISHED: on_established(ws_of(wsi), wsi, c); return 0;
+    case LWS_CALLBACK_RECEIVE: on_receive(ws_of(wsi), wsi, c, in, len); return 0;
+    case LWS_CALLBACK_RECEIVE_PONG: {
+        struct session *s = session_by_id(ws_of(wsi)->worker->sessions, c->session_id);
+
+        if (s)
+            s->heard_us = rr_mono_us(ws_of(wsi)->worker->clock);
+        return 0;
+    }
+    case LWS_CALLBACK_SERVER_WRITEABLE: return on_writable(ws_of(wsi), wsi, c);
+    case LWS_CALLBACK_CLOSED: on_closed(ws_of(wsi), c); return 0;
+    default: return 0;
+    }
+}
+
+static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                         size_t len)
+{
+    switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirm_upgrade(wsi, in);
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+        return -1; /* a WebSocket never binds to the page protocol */
+    case LWS_CALLBACK_HTTP:
+        return lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, NULL) < 0 ? -1
+               : lws_http_transaction_completed(wsi)                       ? -1
+                                                                           : 0;
+    default: return lws_callback_http_dummy(wsi, reason, user, in, len);
+    }
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "http", .callback = http_callback},
+    /* rx_buffer_size is a chunk per connection, tx_packet_size keeps a whole frame in one send(). */
+    {.name = RR_SUBPROTOCOL,
+     .callback = ws_callback,
+     .per_session_data_size = sizeof(struct ws_conn),
+     .rx_buffer_size = 512,
+     .tx_packet_size = 65536},
+    {.name = NULL},
+};
+
+/* ---- accept ---- */
+
+static void set_socket_options(const struct ws *ws, int fd)
+{
+    int one = 1;
+    int sndbuf = (int)ws->worker->conf->limits_sndbuf_bytes;
+    int user_timeout_ms = 60000;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof(user_timeout_ms));
+    /* Without it one silent reader pins megabytes of kernel memory before we notice. */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    struct ws *ws = poll->data;
+
+    (void)events;
+    if (status < 0)
+        return;
+    for (int i = 0; i < ACCEPT_PER_WAKEUP; i++) {
+        int fd = accept4(ws->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE)
+                log_warn("accept_failed", "%s", strerror(errno));
+            return;
+        }
+        set_socket_options(ws, fd);
+        if (!lws_adopt_socket_vhost(ws->vhost, fd))
+            log_debug("adopt_failed", "a socket could not be taken over"); /* lws closed it */
+    }
+}
+
+void ws_accept_start(struct ws *ws)
+{
+    ws->poll.data = ws;
+    if (uv_poll_init(&ws->worker->loop, &ws->poll, ws->listen_fd) == 0) {
+        ws->poll_open = true;
+        uv_poll_start(&ws->poll, UV_READABLE, on_acceptable);
+    }
+}
+
+void ws_accept_stop(struct ws *ws)
+{
+    if (!ws->poll_open)
+        return;
+    ws->poll_open = false;
+    uv_poll_stop(&ws->poll);
+    uv_close((uv_handle_t *)&ws->poll, NULL);
+}
+
+/* ---- life ---- */
+
+static void emit_lws_log(int level, const char *line)
+{
+    char text[512];
+    size_t n = strlen(line);
+
+    snprintf(text, sizeof(text), "%.*s", (int)(n && line[n - 1] == '\n' ? n - 1 : n), line);
+    if (level == LLL_ERR)
+        log_warn("lws", "%s", text);
+    else
+        log_info("lws", "%s", text);
+}
+
+static const struct lws_protocol_vhost_options extra_mimetypes[] = {
+    {.next = &extra_mimetypes[1], .name = ".mjs", .value = "text/javascript"},
+    {.next = &extra_mimetypes[2], .name = ".webmanifest", .value = "application/manifest+json"},
+    {.next = NULL, .name = ".webp", .value = "image/webp"},
+};
+
+/* No inline script or style, nothing from elsewhere, no framing. */
+static const struct lws_protocol_vhost_options security_headers[] = {
+    {.next = &security_headers[1],
+     .name = "content-security-policy:",
+     .value = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+              "font-src 'self'; connect-src 'self' ws: wss:; manifest-src 'self'; "
+              "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+    {.next = &security_headers[2], .name = "x-content-type-options:", .value = "nosniff"},
+    {.next = &security_headers[3], .name = "referrer-policy:", .value = "no-referrer"},
+    {.next = NULL, .name = "x-frame-options:", .value = "DENY"},
+};
+
+static const lws_retry_bo_t no_validity = {0}; /* the heartbeat is ours: lws' timers are a sorted list */
+
+static enum rr_err create_context(struct ws *ws)
+{
+    const struct rr_conf *conf = ws->worker->conf;
+    struct lws_context_creation_info info;
+
+    memset(&info, 0, sizeof(info));
+    ws->loops[0] = &ws->worker->loop;
+    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+    info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+    info.foreign_loops = ws->loops;
+    info.user = ws;
+    info.protocols = protocols;
+    info.pt_serv_buf_size = 65536;
+    info.max_http_header_pool = 1024;
+    info.rlimit_nofile = (int)conf->server_max_connections + 1024;
+    info.retry_and_idle_policy = &no_validity;
+    info.timeout_secs = 10;
+    info.alpn = "http/1.1";
+    ws->context = lws_create_context(&info);
+    if (!ws->context)
+        return RR_SYSTEM;
+    if (conf->server_web_root[0]) {
+        ws->mount = (struct lws_http_mount){
+            .mountpoint = "/",
+            .mountpoint_len = 1,
+            .origin = conf->server_web_root,
+            .def = "index.html",
+            .origin_protocol = LWSMPRO_FILE,
+            .extra_mimetypes = extra_mimetypes,
+            .cache_max_age = HTTP_CACHE_S,
+            .cache_reusable = 1,
+            .cache_revalidate = 1,
+        };
+        info.mounts = &ws->mount;
+    }
+    info.headers = security_headers;
+    info.vhost_name = "public";
+    ws->vhost = lws_create_vhost(ws->context, &info);
+    return ws->vhost ? RR_OK : RR_SYSTEM;
+}
+
+enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
+{
+    struct ws *ws = rr_xcalloc(1, sizeof(*ws));
+    struct rr_buf b = {0};
+    enum rr_err err = RR_OK;
+
+    ws->worker = w;
+    ws->listen_fd = listen_fd;
+    ws->transport = (struct transport){
+        .impl = ws,
+        .headroom = LWS_PRE,
+        .write_now = transport_write_now,
+        .want_write = transport_want_write,
+        .close = transport_close,
+    };
+    rr_buf_puts(&b, ",");
+    for (const char *p = w->conf->server_origins; *p; p++) {
+        if (*p != ' ')
+            rr_buf_append(&b, p, 1);
+    }
+    rr_buf_puts(&b, ",");
+    ws->origins = b.p;
+    lws_set_log_level(LLL_ERR | LLL_WARN, emit_lws_log);
+    err = create_context(ws);
+    if (err)
+        return err; /* the process ends: lws frees what it made */
+    *out = ws;
+    return RR_OK;
+}
+
+void ws_close(struct ws *ws)
+{
+    ws_accept_stop(ws);
+    if (ws->context)
+        lws_context_destroy(ws->context);
+    ws->context = NULL;
+}
+
+void ws_free(struct ws *ws)
+{
+    if (!ws)
+        return;
+    free(ws->origins);
+    free(ws);
+}

@@ -1,0 +1,105 @@
+/* push.c - the payloads of a rain's pushes; field names and order as docs/PROTOCOL.md lists them. */
+#include <sodium.h>
+#include <stdio.h>
+
+#include "protocol/pack.h"
+#include "saga_impl.h"
+
+static void pack_kv_ms(struct rr_buf *b, const char *key, int64_t ms)
+{
+    if (ms)
+        pack_kv_int(b, key, ms);
+    else
+        pack_kv_nil(b, key);
+}
+
+static enum rr_err push(struct saga *s, const struct rain_info *r, const char *biz_code,
+                        struct rr_buf *b, int final)
+{
+    enum rr_err err = b->failed ? RR_TOO_BIG
+                                : s->notify->push_room(s->notify->impl, r->spec.room_id, biz_code,
+                                                       rr_slice_of(b->p, b->len), r->code, final);
+
+    rr_buf_fini(b);
+    return err;
+}
+
+enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_ms)
+{
+    struct rr_buf b = {0};
+
+    pack_map(&b, 15);
+    pack_kv_str(&b, "config_code", r->code);
+    pack_kv_str(&b, "room", r->spec.room_id);
+    pack_kv_int(&b, "total_count", r->spec.count);
+    pack_kv_int(&b, "total_price", r->spec.total_fen);
+    pack_kv_str(&b, "split", rain_split_name(r->spec.split));
+    pack_kv_int(&b, "limit", r->spec.limit);
+    pack_kv_int(&b, "shards", r->spec.shards);
+    pack_kv_int(&b, "open_at", r->t0_ms);
+    pack_kv_int(&b, "end_at", r->t1_ms);
+    pack_kv_int(&b, "now", now_ms);
+    pack_kv_int(&b, "countdown_ms", r->t0_ms > now_ms ? r->t0_ms - now_ms : 0);
+    pack_kv_str(&b, "seed_hash", r->seed_hash);
+    pack_kv_str(&b, "text", r->spec.text);
+    pack_kv_user(&b, "sender", r->spec.sender_id);
+    pack_kv_ms(&b, "sold_out_at", r->sold_out_at_ms);
+    return push(s, r, "RED_PACKET_CONFIG", &b, 0);
+}
+
+enum rr_err push_end(struct saga *s, const struct rain_info *r)
+{
+    struct rr_buf b = {0};
+
+    pack_map(&b, 3);
+    pack_kv_str(&b, "config_code", r->code);
+    pack_kv_int(&b, "end_at", r->t1_ms);
+    pack_kv_ms(&b, "sold_out_at", r->sold_out_at_ms);
+    return push(s, r, "RED_PACKET_END", &b, 0);
+}
+
+enum rr_err push_cancel(struct saga *s, const struct rain_info *r)
+{
+    struct rr_buf b = {0};
+
+    pack_map(&b, 1);
+    pack_kv_str(&b, "config_code", r->code);
+    return push(s, r, "RED_PACKET_CANCEL", &b, 1);
+}
+
+static void pack_winner(struct rr_buf *b, const struct rain_winner *w)
+{
+    pack_map(b, 2);
+    pack_kv_user(b, "user", w->user_id);
+    pack_kv_int(b, "amount", w->amount_fen);
+}
+
+enum rr_err push_result(struct saga *s, const struct rain_info *r, const struct rain_winner *top,
+                        uint32_t n)
+{
+    struct rr_buf b = {0};
+    char seed[2 * RAIN_SEED_BYTES + 1];
+
+    sodium_bin2hex(seed, sizeof(seed), r->seed, sizeof(r->seed));
+    pack_map(&b, 12);
+    pack_kv_str(&b, "config_code", r->code);
+    pack_kv_int(&b, "total_count", r->spec.count);
+    pack_kv_int(&b, "total_price", r->spec.total_fen);
+    pack_kv_int(&b, "granted", r->total_get);
+    pack_kv_int(&b, "granted_price", r->total_get_fen);
+    pack_kv_int(&b, "refunded_price", r->refunded_fen);
+    pack_kv_int(&b, "max_price", r->max_get_fen);
+    pack_cstr(&b, "best");
+    if (n)
+        pack_winner(&b, &top[0]);
+    else
+        pack_nil(&b);
+    pack_cstr(&b, "top");
+    pack_array(&b, n);
+    for (uint32_t i = 0; i < n; i++)
+        pack_winner(&b, &top[i]);
+    pack_kv_ms(&b, "sold_out_at", r->sold_out_at_ms);
+    pack_kv_str(&b, "seed", seed);
+    pack_kv_str(&b, "seed_hash", r->seed_hash);
+    return push(s, r, "RED_PACKET_RESULT", &b, 1);
+}

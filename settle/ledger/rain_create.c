@@ -1,0 +1,200 @@
+/* rain_create.c - a new rain: its row, the sender's money moved into the escrow of its shards, all in one transaction. */
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "ledger_impl.h"
+
+struct creation {
+    const struct rain_spec *spec;
+    struct rain_info *out;
+    uint8_t payload_hash[32];
+    int64_t *amounts_fen; /* of the whole rain */
+    int64_t *shard_fen;   /* scratch: of one shard */
+    struct {
+        int64_t total_fen;
+        char hash[41];
+    } shards[RR_SHARDS_MAX];
+};
+
+/* What a repeated create must say again. */
+static void payload_hash(const struct rain_spec *s, uint8_t out[32])
+{
+    char text[512];
+    int n = snprintf(text, sizeof(text),
+                     "%s|%" PRId64 "|%u|%" PRId64 "|%" PRId64 "|%d|%u|%u|%" PRId64 "|%s", s->room_id,
+                     s->total_fen, s->count, s->lo_fen, s->hi_fen, (int)s->split, s->limit,
+                     s->shards, s->duration_ms, s->text);
+
+    RR_ASSERT(n > 0 && (size_t)n < sizeof(text));
+    crypto_hash_sha256(out, (const unsigned char *)text, (unsigned long long)n);
+}
+
+static enum rr_err draw(struct ledger *l, struct creation *c)
+{
+    struct rain_info *r = c->out;
+    enum rr_err err = RR_OK;
+
+    memset(r, 0, sizeof(*r));
+    r->spec = *c->spec;
+    r->status = RAIN_CREATED;
+    r->split_version = RAIN_SPLIT_VERSION;
+    r->remain_fen = c->spec->total_fen;
+    rain_code_new(r->code);
+    rain_seed_new(r->seed);
+    rain_seed_hash(r->seed, r->seed_hash);
+    err = ledger_rain_amounts(l, r, &c->amounts_fen);
+    if (err)
+        return RR_BAD_REQUEST;
+    c->shard_fen = rr_xcalloc(c->spec->count, sizeof(*c->shard_fen));
+    for (uint32_t s = 0; s < c->spec->shards; s++) {
+        uint32_t n = rain_shard_count(c->spec->count, c->spec->shards, s);
+
+        rain_shard_amounts(c->amounts_fen, c->spec->count, c->spec->shards, s, c->shard_fen);
+        rain_amounts_hash(c->shard_fen, n, c->shards[s].hash);
+        c->shards[s].total_fen = 0;
+        for (uint32_t i = 0; i < n; i++)
+            c->shards[s].total_fen += c->shard_fen[i];
+    }
+    return RR_OK;
+}
+
+static enum rr_err insert_config(struct ledger *l, const struct creation *c)
+{
+    const struct rain_info *r = c->out;
+    const struct rain_spec *s = &r->spec;
+
+    return db_stmt(
+        l->db,
+        "INSERT INTO t_red_packet_config (anchor_id, sender_id, room_id, config_code, status,"
+        " total_price, total_count, split, split_ver, lo, hi, limit_per_user, shards, seed,"
+        " seed_hash, duration_ms, text, req_id, payload_hash, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        DB_ARGS(db_int(s->sender_id), db_int(s->sender_id), db_str(s->room_id), db_str(r->code),
+                db_int(r->status), db_int(s->total_fen), db_int(s->count), db_int(s->split),
+                db_int(r->split_version), db_int(s->lo_fen), db_int(s->hi_fen), db_int(s->limit),
+                db_int(s->shards), db_bytes(r->seed, sizeof(r->seed)), db_str(r->seed_hash),
+                db_int(s->duration_ms), db_str(s->text), db_str(s->biz_id),
+                db_bytes(c->payload_hash, sizeof(c->payload_hash)), db_int(r->created_at_ms)),
+        NULL);
+}
+
+static enum rr_err take_balance(struct ledger *l, int64_t user_id, int64_t amount_fen,
+                                int64_t *after_fen)
+{
+    struct db_rows rows;
+    enum rr_err err = db_select(l->db, "SELECT balance FROM wallet WHERE user_id = ? FOR UPDATE",
+                                DB_ARGS(db_int(user_id)), &rows);
+
+    if (!err && (rows.n == 0 || db_i64(&rows, 0, 0) < amount_fen))
+        err = RR_NO_MONEY;
+    if (!err)
+        *after_fen = db_i64(&rows, 0, 0) - amount_fen;
+    db_rows_fini(&rows);
+    if (err)
+        return err;
+    return db_stmt(l->db, "UPDATE wallet SET balance = balance - ? WHERE user_id = ?",
+                   DB_ARGS(db_int(amount_fen), db_int(user_id)), NULL);
+}
+
+static enum rr_err insert_log(struct ledger *l, const struct creation *c, int64_t after_fen)
+{
+    const struct rain_info *r = c->out;
+    char account[40];
+
+    ledger__log_begin(&l->sql);
+    snprintf(account, sizeof(account), "%" PRId64, r->spec.sender_id);
+    ledger__log_add(&l->sql,
+                    &(struct log_row){.kind = "balance",
+                                      .account_id = account,
+                                      .delta = -r->spec.total_fen,
+                                      .after = after_fen,
+                                      .biz_type = "create",
+                                      .biz_id = r->code},
+                    r->created_at_ms);
+    for (uint32_t s = 0; s < r->spec.shards; s++) {
+        snprintf(account, sizeof(account), "%s:%u", r->code, s);
+        ledger__log_add(&l->sql,
+                        &(struct log_row){.kind = "escrow",
+                                          .account_id = account,
+                                          .delta = c->shards[s].total_fen,
+                                          .after = LEDGER_NO_AFTER,
+                                          .biz_type = "create",
+                                          .biz_id = r->code,
+                                          .leg = 1 + s},
+                        r->created_at_ms);
+    }
+    return db_exec_buf(l->db, &l->sql, NULL);
+}
+
+static enum rr_err insert_escrow(struct ledger *l, const struct creation *c)
+{
+    rr_buf_puts(&l->sql, "INSERT INTO rp_escrow (code, shard, total, remain, amounts_hash) VALUES ");
+    for (uint32_t s = 0; s < c->out->spec.shards; s++)
+        rr_buf_printf(&l->sql, "%s('%s',%u,%" PRId64 ",%" PRId64 ",'%s')", s ? "," : "",
+                      c->out->code, s, c->shards[s].total_fen, c->shards[s].total_fen,
+                      c->shards[s].hash);
+    return db_exec_buf(l->db, &l->sql, NULL);
+}
+
+/* The config row first: UNIQUE (sender, req_id) makes a concurrent repeat wait here and then fail. */
+static enum rr_err create_tx(struct ledger *l, void *arg)
+{
+    struct creation *c = arg;
+    int64_t after_fen = 0;
+    enum rr_err err = RR_OK;
+
+    c->out->created_at_ms = ledger__now_ms();
+    err = insert_config(l, c);
+    if (!err)
+        err = take_balance(l, c->spec->sender_id, c->spec->total_fen, &after_fen);
+    if (!err)
+        err = insert_log(l, c, after_fen);
+    if (!err)
+        err = insert_escrow(l, c);
+    return err;
+}
+
+/* RR_DUPLICATE or RR_CONFLICT when (sender, biz_id) was used, RR_NOT_FOUND when not. */
+static enum rr_err created_before(struct ledger *l, const struct creation *c)
+{
+    uint8_t hash[32] = {0};
+    struct rain_info found;
+    enum rr_err err = db_open(l->db);
+
+    if (!err)
+        err = ledger__rain_find(l, c->spec->sender_id, c->spec->biz_id, &found, hash);
+    if (err)
+        return err;
+    if (memcmp(hash, c->payload_hash, sizeof(hash)) != 0)
+        return RR_CONFLICT;
+    *c->out = found;
+    return RR_DUPLICATE;
+}
+
+enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec, struct rain_info *out)
+{
+    struct rain_spec copy = *spec; /* spec may be &out->spec */
+    struct creation *c = rr_xcalloc(1, sizeof(*c));
+    enum rr_err err = RR_OK;
+
+    c->spec = &copy;
+    c->out = out;
+    payload_hash(&copy, c->payload_hash);
+    err = created_before(l, c);
+    if (err != RR_NOT_FOUND)
+        goto out;
+    err = draw(l, c);
+    if (!err)
+        err = ledger__tx(l, create_tx, c);
+    if (err == RR_DUPLICATE)
+        err = created_before(l, c);
+out:
+    free(c->amounts_fen);
+    free(c->shard_fen);
+    free(c);
+    return err;
+}

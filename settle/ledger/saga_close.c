@@ -1,0 +1,261 @@
+/* saga_close.c - from SENT to SETTLED. Repeatable at every line: status first, then the pool's gate, then what was granted is
+ * fixed per shard, the rest refunded, the grants compared; the end is written when nothing remains. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "saga_impl.h"
+
+struct close_begin {
+    const char *code;
+    bool force;
+    int64_t rain_now_ms;
+    struct rain_info *out;
+    struct task *end; /* id 0: END is not to be pushed */
+    struct task *close;
+};
+
+static enum rr_err begin_tx(struct ledger *l, void *arg)
+{
+    struct close_begin *p = arg;
+    int64_t wall_ms = ledger__now_ms();
+    bool early = false;
+    enum rr_err err = ledger__rain_lock(l, p->code, p->out);
+
+    p->end->id = 0;
+    p->close->id = 0;
+    if (err || p->out->status == RAIN_SETTLED)
+        return err;
+    if (p->out->status != RAIN_SENT && p->out->status != RAIN_CLOSING)
+        return RR_CONFLICT;
+    early = p->out->status == RAIN_SENT && p->rain_now_ms < p->out->t1_ms;
+    if (early && !p->force)
+        return RR_PENDING;
+    if (p->out->status == RAIN_SENT)
+        err = ledger__rain_status(l, p->code, RAIN_SENT, RAIN_CLOSING);
+    if (!err && early) {
+        err = db_stmt(l->db, "UPDATE t_red_packet_config SET t1 = ? WHERE config_code = ?",
+                      DB_ARGS(db_int(p->rain_now_ms), db_str(p->code)), NULL);
+        if (!err)
+            err = task_put(l, "end", p->code, 0, wall_ms + TASK_INLINE_LEASE_MS, p->end);
+    }
+    if (!err)
+        err = task_put(l, "close", p->code, 0, wall_ms + TASK_INLINE_LEASE_MS, p->close);
+    return err;
+}
+
+enum rr_err saga__close_begin(struct saga *s, const char *code, bool force, struct rain_info *out,
+                              struct task *end, struct task *close)
+{
+    struct close_begin p = {
+        .code = code, .force = force, .out = out, .end = end, .close = close};
+    enum rr_err err = s->pool->now_ms(s->pool->impl, &p.rain_now_ms);
+
+    return err ? err : ledger__tx(s->ledger, begin_tx, &p);
+}
+
+enum rr_err saga_close(struct saga *s, const struct saga_actor *a, const char *code, bool force,
+                       struct rain_info *out)
+{
+    struct task end = {.id = 0};
+    struct task close = {.id = 0};
+    enum rr_err err = saga__get(s, a, code, out);
+
+    if (!err)
+        err = saga__close_begin(s, code, force, out, &end, &close);
+    if (err)
+        return err == RR_PENDING ? RR_CONFLICT : err;
+    /* From here on it is CLOSING, whatever happens: the tasks go on with what fails now. */
+    if (end.id)
+        err = saga__run_inline(s, &end);
+    if (close.id)
+        err = saga__run_inline(s, &close);
+    if (err)
+        log_info("close_goes_on", "rain %s", code);
+    return ledger_rain_get(s->ledger, code, out);
+}
+
+enum rr_err saga__step_end(struct saga *s, const struct task *t, int64_t *next_at_ms)
+{
+    struct rain_info r;
+    enum rr_err err = ledger_rain_get(s->ledger, t->code, &r);
+
+    (void)next_at_ms;
+    /* Later than that RESULT said more. */
+    return err || r.status != RAIN_CLOSING ? err : push_end(s, &r);
+}
+
+/* ---- the shards ---- */
+
+static enum rr_err note_sold_out(struct ledger *l, const char *code, int64_t at_ms)
+{
+    enum rr_err err = at_ms ? db_open(l->db) : RR_OK;
+
+    if (err || !at_ms)
+        return err;
+    return db_stmt(l->db,
+                   "UPDATE t_red_packet_config SET sold_out_at = GREATEST(COALESCE(sold_out_at, 0), ?)"
+                   " WHERE config_code = ?",
+                   DB_ARGS(db_int(at_ms), db_str(code)), NULL);
+}
+
+/* The pool's gate: after it no packet is granted, and its count is final. */
+static enum rr_err fence(struct saga *s, const struct rain_info *r, struct escrow_row *row)
+{
+    struct pool_shard at = {.shard = row->shard};
+    struct pool_state st = {.exists = false};
+    enum rr_err err = RR_OK;
+
+    memcpy(at.code, r->code, sizeof(at.code));
+    err = s->pool->close(s->pool->impl, &at, true, &st);
+    if (err && err != RR_NOT_FOUND && err != RR_RECOVERING)
+        return err;
+    if (err || !st.exists || strcmp(st.rid, row->rid) != 0 || strcmp(st.now_rid, st.rid) != 0) {
+        log_error("pool_lost", "rain %s shard %u: its state in Redis is missing or of another run",
+                  r->code, row->shard);
+        return RR_RECOVERING;
+    }
+    if (st.st != 'C' || st.n != rain_shard_count(r->spec.count, r->spec.shards, row->shard))
+        return RR_CORRUPT;
+    err = note_sold_out(s->ledger, r->code, st.sold_out_at_ms);
+    return err ? err : escrow_close(s->ledger, r->code, row, st.granted);
+}
+
+static enum rr_err refund_rest(struct saga *s, const struct rain_info *r,
+                               const struct escrow_row *row)
+{
+    const struct cached_rain *cached = NULL;
+    int64_t rest_fen = 0;
+    enum rr_err err = rain_cache_get(s->ledger, r->code, &cached);
+
+    if (err)
+        return err;
+    for (uint32_t no = row->granted_k;; no++) {
+        int64_t amount_fen = cached_rain_amount(cached, row->shard, no);
+
+        if (amount_fen < 0)
+            break;
+        rest_fen += amount_fen;
+    }
+    return escrow_refund(s->ledger, r, row, rest_fen);
+}
+
+/* ---- the end ---- */
+
+static enum rr_err open_rows(struct ledger *l, const char *code, int64_t *n)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(l->db);
+
+    if (!err)
+        err = db_select(l->db,
+                        "SELECT (SELECT COUNT(*) FROM rp_dead WHERE code = ? AND state <> 'closed')"
+                        " + (SELECT COUNT(*) FROM rp_conflict WHERE code = ? AND state <> 'closed')",
+                        DB_ARGS(db_str(code), db_str(code)), &rows);
+    if (!err)
+        *n = db_i64(&rows, 0, 0);
+    db_rows_fini(&rows);
+    return err;
+}
+
+struct settled {
+    const struct rain_info *rain;
+    struct task result;
+};
+
+/* total_get … from the grants themselves. sold_out_at stays only if every packet of every shard was granted. */
+static enum rr_err settled_tx(struct ledger *l, void *arg)
+{
+    struct settled *p = arg;
+    const char *code = p->rain->code;
+    struct rain_info r;
+    enum rr_err err = ledger__rain_lock(l, code, &r);
+
+    if (err || r.status == RAIN_SETTLED)
+        return err ? err : RR_DUPLICATE;
+    err = ledger__rain_status(l, code, RAIN_CLOSING, RAIN_SETTLED);
+    if (!err)
+        err = db_stmt(l->db,
+                      "UPDATE t_red_packet_config SET"
+                      " total_get = (SELECT COUNT(*) FROM rp_grant WHERE code = ? AND state <> 3),"
+                      " total_get_price = (SELECT COALESCE(SUM(amount), 0) FROM rp_grant"
+                      " WHERE code = ? AND state <> 3),"
+                      " max_get_price = (SELECT COALESCE(MAX(amount), 0) FROM rp_grant"
+                      " WHERE code = ? AND state <> 3),"
+                      " sold_out_at = IF((SELECT SUM(granted_k) FROM rp_escrow WHERE code = ?)"
+                      " = total_count, sold_out_at, NULL) WHERE config_code = ?",
+                      DB_ARGS(db_str(code), db_str(code), db_str(code), db_str(code), db_str(code)),
+                      NULL);
+    if (!err)
+        err = task_put(l, "result", code, 0, ledger__now_ms() + TASK_INLINE_LEASE_MS, &p->result);
+    return err;
+}
+
+static enum rr_err finish(struct saga *s, const struct rain_info *r)
+{
+    struct settled p = {.rain = r};
+    struct escrow_row rows[RR_SHARDS_MAX];
+    int64_t blocking = 0;
+    enum rr_err err = escrow_read(s->ledger, r, rows);
+
+    for (uint32_t i = 0; !err && i < r->spec.shards; i++) {
+        if (rows[i].remain_fen != 0 || !rows[i].closed)
+            err = RR_PENDING;
+    }
+    if (!err || err == RR_PENDING) {
+        enum rr_err rc = open_rows(s->ledger, r->code, &blocking);
+
+        err = rc ? rc : blocking ? RR_PENDING : err;
+    }
+    if (blocking)
+        log_error("settle_blocked", "rain %s: %lld open rows in rp_dead or rp_conflict", r->code,
+                  (long long)blocking);
+    if (err)
+        return err;
+    err = ledger__tx(s->ledger, settled_tx, &p);
+    if (err == RR_DUPLICATE)
+        return RR_OK;
+    if (!err && saga__run_inline(s, &p.result) != RR_OK)
+        log_info("result_goes_on", "rain %s", r->code);
+    return err;
+}
+
+enum rr_err saga__step_close(struct saga *s, const struct task *t, int64_t *next_at_ms)
+{
+    struct escrow_row rows[RR_SHARDS_MAX];
+    struct task end = {.id = 0};
+    struct task again = {.id = 0};
+    struct rain_info r;
+    int64_t now_ms = 0;
+    enum rr_err err = ledger_rain_get(s->ledger, t->code, &r);
+
+    if (!err && r.status == RAIN_SENT) {
+        /* Armed for t1. Clocks of machines differ a little: rain time decides. */
+        err = s->pool->now_ms(s->pool->impl, &now_ms);
+        if (!err && now_ms < r.t1_ms) {
+            *next_at_ms = ledger__now_ms() + r.t1_ms - now_ms;
+            return RR_PENDING;
+        }
+        if (!err)
+            err = saga__close_begin(s, t->code, false, &r, &end, &again);
+        if (!err && again.id)
+            return saga__run_inline(s, &again) == RR_OK ? RR_OK : RR_PENDING;
+    }
+    if (err || r.status != RAIN_CLOSING)
+        return err;
+    err = escrow_read(s->ledger, &r, rows);
+    /* All gates first: every shard ends as early as possible, and the seed is told only after the last. */
+    for (uint32_t i = 0; !err && i < r.spec.shards; i++) {
+        if (!rows[i].closed)
+            err = fence(s, &r, &rows[i]);
+    }
+    for (uint32_t i = 0; !err && i < r.spec.shards; i++)
+        err = refund_rest(s, &r, &rows[i]);
+    if (!err)
+        err = escrow_read(s->ledger, &r, rows);
+    for (uint32_t i = 0; !err && i < r.spec.shards; i++) {
+        if (rows[i].remain_fen != 0)
+            err = saga__compare(s, &r, &rows[i]);
+    }
+    return err ? err : finish(s, &r);
+}

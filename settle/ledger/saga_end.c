@@ -1,0 +1,181 @@
+/* saga_end.c - after the money: the result is told, a cancelled rain is given back, a parked record is tried again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "protocol/record.h"
+#include "saga_impl.h"
+#include "settle.h"
+
+enum { TOP_MAX = 10, PARK_RETRY_MS = 60000 };
+
+static enum rr_err retire(struct saga *s, const struct rain_info *r)
+{
+    struct pool_shard at = {.shard = 0};
+    enum rr_err err = RR_OK;
+
+    memcpy(at.code, r->code, sizeof(at.code));
+    for (; !err && at.shard < r->spec.shards; at.shard++)
+        err = s->pool->retire(s->pool->impl, &at);
+    return err;
+}
+
+/* ---- result ---- */
+
+static enum rr_err read_top(struct ledger *l, const char *code, struct rain_winner top[TOP_MAX],
+                            uint32_t *n)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(l->db);
+
+    *n = 0;
+    if (!err)
+        err = db_select(l->db,
+                        "SELECT user_id, amount FROM rp_grant WHERE code = ? AND state <> 3"
+                        " ORDER BY amount DESC, granted_at, user_id, seq LIMIT 10",
+                        DB_ARGS(db_str(code)), &rows);
+    for (uint32_t i = 0; !err && i < rows.n && i < TOP_MAX; i++)
+        top[(*n)++] = (struct rain_winner){.user_id = db_i64(&rows, i, 0),
+                                           .amount_fen = db_i64(&rows, i, 1)};
+    db_rows_fini(&rows);
+    return err;
+}
+
+enum rr_err saga__step_result(struct saga *s, const struct task *t, int64_t *next_at_ms)
+{
+    struct rain_winner top[TOP_MAX];
+    struct rain_info r;
+    uint32_t n = 0;
+    enum rr_err err = ledger_rain_get(s->ledger, t->code, &r);
+
+    (void)next_at_ms;
+    if (err || r.status != RAIN_SETTLED)
+        return err ? err : RR_CORRUPT;
+    err = read_top(s->ledger, t->code, top, &n);
+    if (!err)
+        err = push_result(s, &r, top, n);
+    if (!err)
+        err = s->pool->stats(s->pool->impl, r.code, r.total_get, r.total_get_fen);
+    return err ? err : retire(s, &r);
+}
+
+/* ---- cancel ---- */
+
+struct cancel {
+    const char *code;
+    struct task task; /* id 0: was cancelled before */
+};
+
+static enum rr_err cancel_tx(struct ledger *l, void *arg)
+{
+    struct cancel *p = arg;
+    struct escrow_row rows[RR_SHARDS_MAX];
+    struct rain_info r;
+    enum rain_status to = RAIN_CANCELLED;
+    enum rr_err err = ledger__rain_lock(l, p->code, &r);
+
+    p->task.id = 0;
+    if (!err)
+        err = rain_transition(r.status, RAIN_EV_CANCEL, &to);
+    if (err == RR_DUPLICATE)
+        return RR_OK;
+    if (!err)
+        err = ledger__rain_status(l, p->code, r.status, to);
+    if (!err)
+        err = escrow_read(l, &r, rows);
+    for (uint32_t i = 0; !err && i < r.spec.shards; i++) {
+        char biz_id[80];
+
+        snprintf(biz_id, sizeof(biz_id), "R:%s:%u", p->code, i);
+        if (rows[i].remain_fen)
+            err = escrow__give_back(l, &r, i, "refund", biz_id, rows[i].remain_fen);
+    }
+    /* granted_k 0: nothing of it can ever be settled. */
+    if (!err)
+        err = db_stmt(l->db,
+                      "UPDATE rp_escrow SET refunded = refunded + remain, remain = 0, granted_k = 0"
+                      " WHERE code = ? AND granted_k IS NULL AND settled = 0",
+                      DB_ARGS(db_str(p->code)), NULL);
+    if (!err)
+        err = task_put(l, "cancel", p->code, 0, ledger__now_ms() + TASK_INLINE_LEASE_MS, &p->task);
+    return err;
+}
+
+enum rr_err saga_cancel(struct saga *s, const struct saga_actor *a, const char *code,
+                        struct rain_info *out)
+{
+    struct cancel p = {.code = code};
+    enum rr_err err = saga__get(s, a, code, out);
+
+    if (!err)
+        err = ledger__tx(s->ledger, cancel_tx, &p);
+    if (err)
+        return err;
+    if (p.task.id && saga__run_inline(s, &p.task) != RR_OK)
+        log_info("cancel_goes_on", "rain %s", code);
+    return ledger_rain_get(s->ledger, code, out);
+}
+
+/* The pool of a prepared rain is shut too, then left to its TTL. A pool without it is as good. */
+enum rr_err saga__step_cancel(struct saga *s, const struct task *t, int64_t *next_at_ms)
+{
+    struct pool_shard at = {.shard = 0};
+    struct pool_state st;
+    struct rain_info r;
+    bool prepared = true;
+    enum rr_err err = ledger_rain_get(s->ledger, t->code, &r);
+
+    (void)next_at_ms;
+    if (err)
+        return err;
+    memcpy(at.code, r.code, sizeof(at.code));
+    for (; !err && at.shard < r.spec.shards; at.shard++) {
+        err = s->pool->close(s->pool->impl, &at, true, &st);
+        if (err == RR_NOT_FOUND || err == RR_RECOVERING || (!err && !st.exists)) {
+            prepared = false;
+            err = RR_OK;
+        }
+    }
+    if (!err && prepared)
+        err = retire(s, &r);
+    return err ? err : push_cancel(s, &r);
+}
+
+/* ---- a record whose rain was unknown ---- */
+
+static enum rr_err close_dead(struct ledger *l, int64_t id)
+{
+    return db_stmt(l->db, "UPDATE rp_dead SET state = 'closed', closed_at = ? WHERE id = ?",
+                   DB_ARGS(db_int(ledger__now_ms()), db_int(id)), NULL);
+}
+
+enum rr_err saga__step_park(struct saga *s, const struct task *t, int64_t *next_at_ms)
+{
+    struct ledger *l = s->ledger;
+    struct settle_outcome o = {.settled = 0};
+    struct settle_item item = {.decoded = true};
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(l->db);
+
+    if (!err)
+        err = db_select(l->db, "SELECT raw FROM rp_dead WHERE id = ? AND state = 'parked'",
+                        DB_ARGS(db_int(t->arg)), &rows);
+    if (err || rows.n == 0) /* somebody settled the matter by hand */
+        goto out;
+    item.raw = db_text(&rows, 0, 0);
+    err = grant_record_decode(item.raw, &item.rec);
+    if (!err)
+        err = ledger__settle_direct(l, &item, 1, &o);
+    if (!err && o.parked) {
+        log_warn("still_parked", "record of unknown rain %s", item.rec.code);
+        *next_at_ms = ledger__now_ms() + PARK_RETRY_MS;
+        err = RR_PENDING;
+    }
+    if (!err)
+        err = close_dead(l, t->arg);
+out:
+    settle_outcome_fini(&o);
+    db_rows_fini(&rows);
+    return err;
+}

@@ -1,0 +1,72 @@
+/* saga_impl.h - the steps behind saga.h. Every step reads what SQL says, makes the world match it, and may be run again. */
+#ifndef SETTLE_LEDGER_SAGA_IMPL_H
+#define SETTLE_LEDGER_SAGA_IMPL_H
+
+#include "ledger/saga.h"
+#include "ledger_impl.h"
+#include "task.h"
+
+/* RR_NOT_FOUND also for a malformed code and for another room's rain. */
+RR_MUST_CHECK enum rr_err saga__get(struct saga *s, const struct saga_actor *a, const char *code,
+                                    struct rain_info *out);
+
+/* Runs a step of a task this process just armed; done or later. RR_PENDING: the task goes on later. */
+RR_MUST_CHECK enum rr_err saga__run_inline(struct saga *s, const struct task *t);
+/* One step by its kind: open, close, end, result, cancel, park. RR_OK: done. RR_PENDING: wait for something known. */
+RR_MUST_CHECK enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms);
+
+enum rr_err saga__step_open(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_close(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_end(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_result(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_cancel(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_park(struct saga *s, const struct task *t, int64_t *next_at_ms);
+
+/* SENT -> CLOSING with its tasks. RR_OK also when it is CLOSING or SETTLED already. RR_PENDING: not before t1 (*out is set). */
+RR_MUST_CHECK enum rr_err saga__close_begin(struct saga *s, const char *code, bool force,
+                                            struct rain_info *out, struct task *end,
+                                            struct task *close);
+
+/* ---- one shard's books ---- */
+struct escrow_row {
+    uint32_t shard;
+    int64_t total_fen;
+    int64_t remain_fen;
+    int64_t settled_count;
+    bool closed; /* granted_k is set */
+    uint32_t granted_k;
+    char rid[RR_RID_LEN + 1];
+};
+/* rows holds the rain's shards. RR_CORRUPT: not as many rows as shards. */
+RR_MUST_CHECK enum rr_err escrow_read(struct ledger *l, const struct rain_info *r,
+                                      struct escrow_row rows[RR_SHARDS_MAX]);
+/* Writes granted_k once: max(k, highest no in SQL + 1); row->granted_k is what stands. RR_CONFLICT: other rid. */
+RR_MUST_CHECK enum rr_err escrow_close(struct ledger *l, const char *code, struct escrow_row *row,
+                                       uint32_t k);
+/* Refunds the packets >= granted_k, once. */
+RR_MUST_CHECK enum rr_err escrow_refund(struct ledger *l, const struct rain_info *r,
+                                        const struct escrow_row *row, int64_t amount_fen);
+/* A packet nobody has: a VOID row and its refund, once. */
+RR_MUST_CHECK enum rr_err escrow_void(struct ledger *l, const struct rain_info *r,
+                                      const struct escrow_row *row, uint32_t packet_no,
+                                      int64_t amount_fen);
+/* What the users hash of a closed shard has and SQL lacks is settled; what both lack becomes VOID. */
+RR_MUST_CHECK enum rr_err saga__compare(struct saga *s, const struct rain_info *r,
+                                        const struct escrow_row *row);
+/* The sender's wallet += amount, two legs, inside a transaction; the escrow's columns are the caller's. */
+RR_MUST_CHECK enum rr_err escrow__give_back(struct ledger *l, const struct rain_info *r,
+                                            uint32_t shard, const char *biz_type,
+                                            const char *biz_id, int64_t amount_fen);
+
+/* ---- pushes (payloads: docs/PROTOCOL.md) ---- */
+RR_MUST_CHECK enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_ms);
+RR_MUST_CHECK enum rr_err push_end(struct saga *s, const struct rain_info *r);
+RR_MUST_CHECK enum rr_err push_cancel(struct saga *s, const struct rain_info *r);
+struct rain_winner {
+    int64_t user_id;
+    int64_t amount_fen;
+};
+RR_MUST_CHECK enum rr_err push_result(struct saga *s, const struct rain_info *r,
+                                      const struct rain_winner *top, uint32_t n);
+
+#endif

@@ -1,0 +1,82 @@
+/* saga_task.c - runs steps: at once by who armed them, later by whoever claims them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "saga_impl.h"
+
+enum { CLAIM_MAX = 32 };
+
+static const struct {
+    const char *kind;
+    enum rr_err (*run)(struct saga *s, const struct task *t, int64_t *next_at_ms);
+} steps[] = {
+    {"open", saga__step_open},     {"close", saga__step_close},   {"end", saga__step_end},
+    {"result", saga__step_result}, {"cancel", saga__step_cancel}, {"park", saga__step_park},
+};
+
+enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms)
+{
+    for (size_t i = 0; i < RR_COUNTOF(steps); i++) {
+        if (strcmp(steps[i].kind, t->kind) == 0)
+            return steps[i].run(s, t, next_at_ms);
+    }
+    return RR_CORRUPT; /* armed by a newer program: it stays for that one */
+}
+
+/* *err stays what the step said; a failure to note it only means that the lease must run out. */
+static void note(struct saga *s, const struct task *t, enum rr_err err, int64_t next_at_ms)
+{
+    char text[200];
+    enum rr_err rc = RR_OK;
+
+    if (!err) {
+        rc = task_done(s->ledger, t);
+    } else {
+        const char *detail = ledger_error(s->ledger);
+
+        if (next_at_ms == 0)
+            next_at_ms = ledger__now_ms() + task_backoff_ms(t->tries);
+        snprintf(text, sizeof(text), "%s %.150s", rr_err_name(err), err == RR_PENDING ? "" : detail);
+        if (err != RR_PENDING && t->tries > 2)
+            log_warn("step_failed", "%s of %s, try %lld: %s", t->kind, t->code, (long long)t->tries,
+                     text);
+        rc = task_later(s->ledger, t, next_at_ms, text);
+    }
+    if (rc)
+        log_warn("task_not_noted", "%s of %s: %s", t->kind, t->code, ledger_error(s->ledger));
+}
+
+enum rr_err saga__run_inline(struct saga *s, const struct task *t)
+{
+    int64_t next_at_ms = 0;
+    enum rr_err err = saga__step(s, t, &next_at_ms);
+
+    note(s, t, err, next_at_ms);
+    return err ? RR_PENDING : RR_OK;
+}
+
+enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t *ran)
+{
+    struct task tasks[CLAIM_MAX];
+    uint32_t n = 0;
+    enum rr_err err =
+        task_claim(s->ledger, now_ms, max < CLAIM_MAX ? max : CLAIM_MAX, tasks, &n);
+
+    *ran = 0;
+    for (uint32_t i = 0; !err && i < n; i++) {
+        int64_t next_at_ms = 0;
+        enum rr_err rc = saga__step(s, &tasks[i], &next_at_ms);
+
+        note(s, &tasks[i], rc, next_at_ms);
+        (*ran)++;
+    }
+    return err;
+}
+
+enum rr_err saga_live_codes(struct saga *s, struct rain_info *out, uint32_t max, uint32_t *n)
+{
+    return ledger__rain_live(s->ledger, out, max, n);
+}

@@ -1,0 +1,86 @@
+/* settle_aside.c - what is not paid is kept whole, once: the same record read again adds no second row. */
+#include "settle_job.h"
+
+struct origin {
+    struct db_arg topic;
+    struct db_arg part;
+    struct db_arg offs;
+};
+
+static struct origin origin_of(const struct settle_job *job, const struct settle_entry *e)
+{
+    if (job->direct)
+        return (struct origin){db_null(), db_null(), db_null()};
+    return (struct origin){db_str(job->batch->topic), db_int(job->batch->partition),
+                           db_int(e->item->offset)};
+}
+
+static enum rr_err put_conflict(struct ledger *l, const struct settle_job *job,
+                                const struct settle_entry *e, int64_t now_ms)
+{
+    const struct grant_record *r = &e->item->rec;
+    struct origin at = origin_of(job, e);
+
+    return db_stmt(
+        l->db,
+        "INSERT INTO rp_conflict (topic, part, offs, code, shard, packet_no, user_id, seq, amount,"
+        " rid, reason, state, raw, created_at)"
+        " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ? FROM DUAL WHERE NOT EXISTS"
+        " (SELECT 1 FROM rp_conflict WHERE code = ? AND shard = ? AND packet_no = ? AND user_id = ?"
+        " AND seq = ? AND amount = ? AND rid = ?)",
+        DB_ARGS(at.topic, at.part, at.offs, db_str(r->code), db_int(r->shard), db_int(r->packet_no),
+                db_int(r->user_id), db_int(r->seq), db_int(r->amount_fen), db_str(r->rid),
+                db_str(e->now.reason), db_slice(e->item->raw), db_int(now_ms), db_str(r->code),
+                db_int(r->shard), db_int(r->packet_no), db_int(r->user_id), db_int(r->seq),
+                db_int(r->amount_fen), db_str(r->rid)),
+        NULL);
+}
+
+static enum rr_err put_dead(struct ledger *l, const struct settle_job *job,
+                            const struct settle_entry *e, int64_t now_ms, bool parked)
+{
+    const struct grant_record *r = &e->item->rec;
+    bool whole = e->item->decoded && rain_code_valid(rr_slice_str(r->code));
+    struct origin at = origin_of(job, e);
+    struct db_arg raw = db_slice(e->item->raw);
+    uint64_t affected = 0;
+    enum rr_err err = db_stmt(
+        l->db,
+        "INSERT INTO rp_dead (topic, part, offs, code, shard, packet_no, reason, state, raw,"
+        " created_at) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM DUAL WHERE NOT EXISTS"
+        " (SELECT 1 FROM rp_dead WHERE topic <=> ? AND part <=> ? AND raw = ?)",
+        DB_ARGS(at.topic, at.part, at.offs, whole ? db_str(r->code) : db_null(),
+                whole ? db_int(r->shard) : db_null(), whole ? db_int(r->packet_no) : db_null(),
+                db_str(e->now.reason), db_str(parked ? "parked" : "open"), raw, db_int(now_ms),
+                at.topic, at.part, raw),
+        &affected);
+
+    if (err || !parked || affected == 0)
+        return err;
+    return db_stmt(l->db,
+                   "INSERT INTO rp_task (biz_id, kind, code, arg, next_at, created_at)"
+                   " VALUES (CONCAT('park:', LAST_INSERT_ID()), 'park', ?, LAST_INSERT_ID(), ?, ?)",
+                   DB_ARGS(db_str(r->code), db_int(now_ms), db_int(now_ms)), NULL);
+}
+
+enum rr_err settle__put_aside(struct ledger *l, const struct settle_job *job, int64_t now_ms)
+{
+    enum rr_err err = RR_OK;
+
+    for (uint32_t i = 0; !err && i < job->n; i++) {
+        const struct settle_entry *e = &job->entries[i];
+
+        switch (e->now.verdict) {
+        case SETTLE_NEW:
+        case SETTLE_DUPLICATE: break;
+        case SETTLE_CONFLICT:
+        case SETTLE_STALE_RID: err = put_conflict(l, job, e, now_ms); break;
+        case SETTLE_DEAD: err = put_dead(l, job, e, now_ms, false); break;
+        case SETTLE_PARK:
+            if (!job->direct)
+                err = put_dead(l, job, e, now_ms, true);
+            break;
+        }
+    }
+    return err;
+}

@@ -1,0 +1,129 @@
+#include "ledger/settled.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "ledger_impl.h"
+#include "protocol/pack.h"
+
+static void pack_credit(struct rr_buf *b, const struct settle_credit *c)
+{
+    pack_map(b, 6);
+    pack_kv_str(b, "code", c->code);
+    pack_kv_int(b, "seq", c->seq);
+    pack_kv_int(b, "shard", c->shard);
+    pack_kv_int(b, "no", c->packet_no);
+    pack_kv_int(b, "amount", c->amount_fen);
+    pack_kv_str(b, "state", "settled");
+}
+
+static enum rr_err push_some(const struct rain_notify *notify, const struct settle_credit *credits,
+                             uint32_t n)
+{
+    struct rain_user_push *pushes = rr_xcalloc(n, sizeof(*pushes));
+    size_t *ends = rr_xcalloc(n, sizeof(*ends));
+    struct rr_buf b = {0};
+    enum rr_err err = RR_TOO_BIG;
+
+    for (uint32_t i = 0; i < n; i++) {
+        pack_credit(&b, &credits[i]);
+        ends[i] = b.len;
+    }
+    for (uint32_t i = 0; !b.failed && i < n; i++) {
+        size_t from = i ? ends[i - 1] : 0;
+
+        pushes[i] = (struct rain_user_push){.user_id = credits[i].user_id,
+                                            .payload = rr_slice_of(b.p + from, ends[i] - from)};
+    }
+    if (!b.failed)
+        err = notify->push_users(notify->impl, "GRANT_SETTLED", pushes, n);
+    rr_buf_fini(&b);
+    free(ends);
+    free(pushes);
+    return err;
+}
+
+enum rr_err settled_push(const struct rain_notify *notify, const struct settle_credit *credits,
+                         uint32_t n)
+{
+    enum rr_err err = RR_OK;
+
+    for (uint32_t at = 0; at < n; at += RR_SETTLED_PUSH_MAX) {
+        uint32_t some = n - at < RR_SETTLED_PUSH_MAX ? n - at : RR_SETTLED_PUSH_MAX;
+        enum rr_err rc = push_some(notify, credits + at, some);
+
+        err = err ? err : rc;
+    }
+    return err;
+}
+
+static int by_code(const void *pa, const void *pb)
+{
+    const struct settle_credit *const *a = pa;
+    const struct settle_credit *const *b = pb;
+
+    return strcmp((*a)->code, (*b)->code);
+}
+
+static int by_user(const void *pa, const void *pb)
+{
+    const struct settle_credit *const *a = pa;
+    const struct settle_credit *const *b = pb;
+
+    return ((*a)->user_id > (*b)->user_id) - ((*a)->user_id < (*b)->user_id);
+}
+
+/* Text between "IN (" and ")" without repeats; credits sorted accordingly. */
+static void append_keys(struct rr_buf *sql, const struct settle_credit **sorted, uint32_t n,
+                        int (*cmp)(const void *, const void *))
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (i && cmp(&sorted[i - 1], &sorted[i]) == 0)
+            continue;
+        if (cmp == by_code)
+            rr_buf_printf(sql, "%s'%s'", i ? "," : "", sorted[i]->code);
+        else
+            rr_buf_printf(sql, "%s%" PRId64, i ? "," : "", sorted[i]->user_id);
+    }
+}
+
+enum rr_err settled_stats(struct ledger *l, const struct pool_admin *pool,
+                          const struct settle_credit *credits, uint32_t n)
+{
+    const struct settle_credit **sorted = rr_xcalloc(n, sizeof(struct settle_credit *));
+    struct db_rows rains = {.cols = 0};
+    struct db_rows users = {.cols = 0};
+    enum rr_err err = n ? db_open(l->db) : RR_OK;
+
+    if (err || n == 0)
+        goto out;
+    for (uint32_t i = 0; i < n; i++)
+        sorted[i] = &credits[i];
+    qsort(sorted, n, sizeof(*sorted), by_code);
+    rr_buf_puts(&l->sql, "SELECT code, SUM(settled_cnt), SUM(settled) FROM rp_escrow WHERE code IN (");
+    append_keys(&l->sql, sorted, n, by_code);
+    rr_buf_puts(&l->sql, ") GROUP BY code");
+    err = db_query_buf(l->db, &l->sql, &rains);
+    if (err)
+        goto out;
+    qsort(sorted, n, sizeof(*sorted), by_user);
+    rr_buf_puts(&l->sql, "SELECT user_id, SUM(amount) FROM rp_grant WHERE user_id IN (");
+    append_keys(&l->sql, sorted, n, by_user);
+    rr_buf_puts(&l->sql, ") GROUP BY user_id");
+    err = db_query_buf(l->db, &l->sql, &users);
+    for (uint32_t i = 0; !err && i < rains.n; i++) {
+        char code[RR_CODE_LEN + 1];
+
+        RR_ASSERT(db_copy(&rains, i, 0, code, sizeof(code)));
+        err = pool->stats(pool->impl, code, db_i64(&rains, i, 1), db_i64(&rains, i, 2));
+    }
+    for (uint32_t i = 0; !err && i < users.n; i++)
+        err = pool->user_total(pool->impl, db_i64(&users, i, 0), db_i64(&users, i, 1));
+out:
+    db_rows_fini(&rains);
+    db_rows_fini(&users);
+    free(sorted);
+    return err;
+}

@@ -1,0 +1,34 @@
+/* task.h - rows of rp_task: steps that must happen, run by whoever is there. Tries have no end.
+ * ver: a task that was armed again while it ran is not marked done by the older run. */
+#ifndef SETTLE_LEDGER_TASK_H
+#define SETTLE_LEDGER_TASK_H
+
+#include "ledger_impl.h"
+
+enum {
+    TASK_INLINE_LEASE_MS = 5000, /* the process that armed a task runs it at once; others wait this long */
+    TASK_LEASE_MS = 30000,       /* of a claimed task */
+    TASK_BACKOFF_MAX_MS = 30000
+};
+
+struct task {
+    int64_t id;
+    int64_t arg;
+    int64_t ver;
+    int64_t tries;
+    char kind[17];
+    char code[RR_CODE_LEN + 1];
+};
+
+/* Arms the task `kind:code` inside the current transaction, which holds a lock that keeps others from arming the same one. */
+RR_MUST_CHECK enum rr_err task_put(struct ledger *l, const char *kind, const char *code, int64_t arg,
+                                   int64_t next_at_ms, struct task *out);
+RR_MUST_CHECK enum rr_err task_done(struct ledger *l, const struct task *t);
+RR_MUST_CHECK enum rr_err task_later(struct ledger *l, const struct task *t, int64_t next_at_ms,
+                                     const char *error);
+/* Claims due tasks with a lease; n <= max. */
+RR_MUST_CHECK enum rr_err task_claim(struct ledger *l, int64_t now_ms, uint32_t max,
+                                     struct task *out, uint32_t *n);
+int64_t task_backoff_ms(int64_t tries);
+
+#endif

@@ -1,0 +1,464 @@
+/* The port room_bus: subscriptions and everything a room or a user is told. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "store/bus_frame.h"
+#include "store_private.h"
+
+enum { SUBSCRIBE_CHUNK = 128 };
+
+/* ---- subscriptions ---- */
+
+static void bus_subscribe(void *impl, const char *room_id)
+{
+    struct store_async *s = impl;
+    struct sub_room *r = NULL;
+    struct redis_cmd cmd = {0};
+
+    HASH_FIND_STR(s->rooms, room_id, r);
+    if (!r) {
+        r = rr_xcalloc(1, sizeof(*r));
+        RR_ASSERT(rr_slice_copy(rr_slice_str(room_id), r->id, sizeof(r->id)));
+        HASH_ADD_STR(s->rooms, id, r);
+    }
+    if (!s->up)
+        return; /* with all others when both connections are up */
+    redis_cmd_strs(&cmd, "SUBSCRIBE", key_room(s->ns, room_id, "ch").s, (char *)NULL);
+    redis_conn_post(s->sub, &cmd);
+}
+
+static void bus_unsubscribe(void *impl, const char *room_id)
+{
+    struct store_async *s = impl;
+    struct sub_room *r = NULL;
+    struct redis_cmd cmd = {0};
+
+    HASH_FIND_STR(s->rooms, room_id, r);
+    if (!r)
+        return;
+    HASH_DEL(s->rooms, r);
+    redis_cmd_strs(&cmd, "UNSUBSCRIBE", key_room(s->ns, room_id, "ch").s, (char *)NULL);
+    redis_conn_post(s->sub, &cmd);
+    free(r);
+}
+
+void store__bus_resubscribe(struct store_async *s)
+{
+    struct redis_cmd cmd = {0};
+    struct sub_room *r = NULL;
+    struct sub_room *next = NULL;
+
+    redis_cmd_strs(&cmd, "SUBSCRIBE", key_global(s->ns, "users").s,
+                   key_global(s->ns, "control").s, (char *)NULL);
+    HASH_ITER(hh, s->rooms, r, next)
+    {
+        redis_cmd_str(&cmd, key_room(s->ns, r->id, "ch").s);
+        if (cmd.argc < SUBSCRIBE_CHUNK)
+            continue;
+        redis_conn_post(s->sub, &cmd);
+        redis_cmd_str(&cmd, "SUBSCRIBE");
+    }
+    if (cmd.argc > 1)
+        redis_conn_post(s->sub, &cmd);
+    redis_cmd_fini(&cmd);
+}
+
+void store__bus_fini(struct store_async *s)
+{
+    struct sub_room *r = NULL;
+    struct sub_room *next = NULL;
+
+    HASH_ITER(hh, s->rooms, r, next)
+    {
+        HASH_DEL(s->rooms, r);
+        free(r);
+    }
+}
+
+static void on_user_push(void *arg, int64_t user_id, struct rr_slice biz_code,
+                         struct rr_slice payload)
+{
+    struct store_async *s = arg;
+
+    if (s->events.user_msg && !s->closing)
+        s->events.user_msg(s->events.arg, user_id, biz_code, payload);
+}
+
+static void on_message(struct store_async *s, struct rr_slice channel, struct rr_slice bytes)
+{
+    char room_id[RR_ROOM_ID_MAX + 1];
+    struct sub_room *r = NULL;
+    struct room_msg m;
+    enum rr_err err = RR_OK;
+
+    if (rr_slice_eq_str(channel, key_global(s->ns, "users").s)) {
+        err = bus_parse_users(bytes, on_user_push, s);
+    } else if (rr_slice_eq_str(channel, key_global(s->ns, "control").s)) {
+        if (s->events.control)
+            s->events.control(s->events.arg, bytes);
+    } else if (key_channel_room(s->ns, channel.p, channel.len, room_id)) {
+        HASH_FIND_STR(s->rooms, room_id, r);
+        err = bus_parse(bytes, &m);
+        if (r && !err && s->events.room_msg)
+            s->events.room_msg(s->events.arg, room_id, &m);
+    }
+    if (err)
+        log_warn("bus_message_malformed", "%.*s, %zu bytes", (int)channel.len, channel.p,
+                 bytes.len);
+}
+
+void store__bus_on_push(void *arg, const redisReply *reply)
+{
+    struct store_async *s = arg;
+    struct rr_slice kind = reply_slice(reply->element[0]);
+    struct rr_slice channel = reply_slice(reply->element[1]);
+    char room_id[RR_ROOM_ID_MAX + 1];
+    struct sub_room *r = NULL;
+
+    if (s->closing || channel.len == 0)
+        return;
+    if (rr_slice_eq_str(kind, "message")) {
+        on_message(s, channel, reply_slice(reply->element[2]));
+    } else if (rr_slice_eq_str(kind, "subscribe") && s->up &&
+               key_channel_room(s->ns, channel.p, channel.len, room_id)) {
+        HASH_FIND_STR(s->rooms, room_id, r);
+        if (r && s->events.subscribed)
+            s->events.subscribed(s->events.arg, room_id);
+    }
+}
+
+/* ---- load ---- */
+
+struct bus_call {
+    struct store_async *s;
+    bus_load_fn load;
+    bus_push_fn push;
+    bus_user_log_fn user_log;
+    bus_count_fn count;
+    bus_time_fn time;
+    store_lag_fn lag;
+    void *arg;
+    int64_t sent_us;
+};
+
+static struct bus_call *call_new(struct store_async *s, void *arg)
+{
+    struct bus_call *call = rr_xcalloc(1, sizeof(*call));
+
+    call->s = s;
+    call->arg = arg;
+    return call;
+}
+
+static enum rr_err read_log(const redisReply *r, struct room_snapshot *snap, struct room_msg *log)
+{
+    for (size_t i = 0; i + 2 < r->elements; i += 3) {
+        struct room_msg *m = &log[snap->log_n];
+        int64_t seq = 0;
+
+        if (!reply_int(r->element[i], &seq))
+            return RR_MALFORMED;
+        *m = (struct room_msg){.epoch = snap->epoch,
+                               .seq = (uint64_t)seq,
+                               .biz_code = reply_slice(r->element[i + 1]),
+                               .payload = reply_slice(r->element[i + 2])};
+        snap->log_n++;
+    }
+    return RR_OK;
+}
+
+static enum rr_err read_kept(const redisReply *r, struct room_snapshot *snap,
+                             struct room_kept *kept)
+{
+    for (size_t i = 0; i + 1 < r->elements; i += 2) {
+        struct room_kept *k = &kept[snap->kept_n];
+
+        k->code = reply_slice(r->element[i]);
+        if (bus_parse_kept(reply_slice(r->element[i + 1]), &k->biz_code, &k->payload))
+            return RR_MALFORMED;
+        snap->kept_n++;
+    }
+    return RR_OK;
+}
+
+static void on_load(void *arg, enum rr_err err, const redisReply *r)
+{
+    struct bus_call *call = arg;
+    struct room_snapshot snap = {0};
+    struct room_msg *log = NULL;
+    struct room_kept *kept = NULL;
+    int64_t seq = 0;
+    int64_t complete = 0;
+
+    if (!err && (!reply_is_array(r, 5) || !reply_epoch(r->element[0], &snap.epoch) ||
+                 !reply_int(r->element[1], &seq) || !reply_int(r->element[2], &complete) ||
+                 r->element[3]->type != REDIS_REPLY_ARRAY ||
+                 r->element[4]->type != REDIS_REPLY_ARRAY))
+        err = RR_PENDING;
+    if (!err) {
+        snap.seq = (uint64_t)seq;
+        snap.complete = complete == 1;
+        log = rr_xcalloc(r->element[3]->elements / 3 + 1, sizeof(*log));
+        kept = rr_xcalloc(r->element[4]->elements / 2 + 1, sizeof(*kept));
+        snap.log = log;
+        snap.kept = kept;
+        if (read_log(r->element[3], &snap, log) || read_kept(r->element[4], &snap, kept))
+            err = RR_PENDING;
+    }
+    call->load(call->arg, err, err ? NULL : &snap);
+    free(log);
+    free(kept);
+    free(call);
+}
+
+static void bus_load(void *impl, const char *room_id, uint64_t epoch, uint64_t seq,
+                     bus_load_fn done, void *arg)
+{
+    struct store_async *s = impl;
+    struct bus_call *call = call_new(s, arg);
+    struct redis_cmd cmd = {0};
+    struct store_key keys[3];
+    char hex[17];
+
+    call->load = done;
+    keys[0] = key_room(s->ns, room_id, "meta");
+    keys[1] = key_room(s->ns, room_id, "log");
+    keys[2] = key_room(s->ns, room_id, "live");
+    snprintf(hex, sizeof(hex), "%016" PRIx64, epoch);
+    redis_cmd_keys(&cmd, keys, 3);
+    redis_cmd_str(&cmd, hex);
+    redis_cmd_int(&cmd, (int64_t)seq);
+    redis_cmd_int(&cmd, (int64_t)seq + 1);
+    redis_conn_call(s->cmd, &script_room_load, &cmd, on_load, call);
+}
+
+/* ---- pushes ---- */
+
+void store__room_push_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
+                           const char *biz_code, struct rr_slice payload, const char *keep_code,
+                           bool final)
+{
+    struct store_key keys[4];
+    uint64_t epoch = 0;
+    char hex[17];
+
+    keys[0] = key_room(ns, room_id, "meta");
+    keys[1] = key_room(ns, room_id, "log");
+    keys[2] = key_room(ns, room_id, "live");
+    keys[3] = key_room(ns, room_id, "done");
+    do
+        RR_ASSERT(getrandom(&epoch, sizeof(epoch), 0) == sizeof(epoch));
+    while (epoch == 0); /* 0 says: never pushed to */
+    snprintf(hex, sizeof(hex), "%016" PRIx64, epoch);
+    redis_cmd_keys(cmd, keys, 4);
+    redis_cmd_strs(cmd, key_room(ns, room_id, "ch").s, hex, biz_code, (char *)NULL);
+    redis_cmd_arg(cmd, payload);
+    redis_cmd_strs(cmd, keep_code ? keep_code : "", final ? "1" : "0", (char *)NULL);
+    redis_cmd_int(cmd, ROOM_LOG_CAP);
+    redis_cmd_int(cmd, ROOM_DONE_KEEP);
+    redis_cmd_int(cmd, ROOM_TTL_S);
+}
+
+static void on_pushed(void *arg, enum rr_err err, const redisReply *r)
+{
+    struct bus_call *call = arg;
+    uint64_t epoch = 0;
+    int64_t seq = 0;
+
+    if (!err && (!reply_is_array(r, 2) || !reply_epoch(r->element[0], &epoch) ||
+                 !reply_int(r->element[1], &seq)))
+        err = RR_PENDING;
+    if (call->push)
+        call->push(call->arg, err, epoch, (uint64_t)seq);
+    free(call);
+}
+
+static void bus_push_room(void *impl, const char *room_id, const char *biz_code,
+                          struct rr_slice payload, const char *keep_code, bool final,
+                          bus_push_fn done, void *arg)
+{
+    struct store_async *s = impl;
+    struct bus_call *call = call_new(s, arg);
+    struct redis_cmd cmd = {0};
+
+    call->push = done;
+    store__room_push_args(&cmd, s->ns, room_id, biz_code, payload, keep_code, final);
+    redis_conn_call(s->cmd, &script_room_push, &cmd, on_pushed, call);
+}
+
+static void bus_push_user(void *impl, int64_t user_id, const char *biz_code,
+                          struct rr_slice payload, bool logged)
+{
+    struct store_async *s = impl;
+    struct redis_cmd cmd = {0};
+    struct rr_buf message = {0};
+    struct rr_buf item = {0};
+    struct store_key channel = key_global(s->ns, "users");
+    struct store_key key = key_user_log(s->ns, user_id);
+
+    bus_user_append(&message, user_id, biz_code, payload);
+    if (logged) {
+        rr_buf_printf(&item, "%s|", biz_code);
+        rr_buf_append(&item, payload.p, payload.len);
+        redis_cmd_keys(&cmd, &key, 1);
+        redis_cmd_str(&cmd, channel.s);
+        redis_cmd_arg(&cmd, rr_slice_of(message.p, message.len));
+        redis_cmd_arg(&cmd, rr_slice_of(item.p, item.len));
+        redis_cmd_int(&cmd, USER_LOG_CAP);
+        redis_cmd_int(&cmd, USER_LOG_TTL_S);
+    } else {
+        redis_cmd_strs(&cmd, "PUBLISH", channel.s, (char *)NULL);
+        redis_cmd_arg(&cmd, rr_slice_of(message.p, message.len));
+    }
+    redis_conn_call(s->cmd, logged ? &script_user_push : NULL, &cmd, NULL, NULL);
+    rr_buf_fini(&message);
+    rr_buf_fini(&item);
+}
+
+static void on_user_log(void *arg, enum rr_err err, const redisReply *r)
+{
+    struct bus_call *call = arg;
+    struct room_kept *items = NULL;
+    uint32_t n = 0;
+
+    if (!err && r->type != REDIS_REPLY_ARRAY)
+        err = RR_PENDING;
+    if (!err)
+        items = rr_xcalloc(r->elements + 1, sizeof(*items));
+    for (size_t i = 0; !err && i < r->elements; i++) {
+        /* A malformed item is skipped: the others still want to arrive. */
+        if (!bus_parse_kept(reply_slice(r->element[i]), &items[n].biz_code, &items[n].payload))
+            n++;
+    }
+    call->user_log(call->arg, err, items, n);
+    free(items);
+    free(call);
+}
+
+static void bus_user_log(void *impl, int64_t user_id, bus_user_log_fn done, void *arg)
+{
+    struct store_async *s = impl;
+    struct bus_call *call = call_new(s, arg);
+    struct redis_cmd cmd = {0};
+    struct store_key key = key_user_log(s->ns, user_id);
+
+    call->user_log = done;
+    redis_cmd_keys(&cmd, &key, 1);
+    redis_conn_call(s->cmd, &script_user_log, &cmd, on_user_log, call);
+}
+
+static void bus_control(void *impl, struct rr_slice payload)
+{
+    struct store_async *s = impl;
+    struct redis_cmd cmd = {0};
+
+    redis_cmd_strs(&cmd, "PUBLISH", key_global(s->ns, "control").s, (char *)NULL);
+    redis_cmd_arg(&cmd, payload);
+    redis_conn_call(s->cmd, NULL, &cmd, NULL, NULL);
+}
+
+/* ---- presence, time, lag ---- */
+
+void store__room_count_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
+                            const char *worker, uint32_t members)
+{
+    struct store_key key = key_room(ns, room_id, "count");
+
+    redis_cmd_keys(cmd, &key, 1);
+    redis_cmd_str(cmd, worker);
+    redis_cmd_int(cmd, members);
+    redis_cmd_int(cmd, ROOM_COUNT_FRESH_MS);
+    redis_cmd_int(cmd, ROOM_COUNT_FORGET_MS);
+}
+
+static void on_count(void *arg, enum rr_err err, const redisReply *r)
+{
+    struct bus_call *call = arg;
+    int64_t online = 0;
+
+    if (!err && !reply_int(r, &online))
+        err = RR_PENDING;
+    if (call->count)
+        call->count(call->arg, err, online);
+    free(call);
+}
+
+static void bus_count(void *impl, const char *room_id, uint32_t members, bus_count_fn done,
+                      void *arg)
+{
+    struct store_async *s = impl;
+    struct bus_call *call = call_new(s, arg);
+    struct redis_cmd cmd = {0};
+
+    call->count = done;
+    store__room_count_args(&cmd, s->ns, room_id, s->worker_name, members);
+    redis_conn_call(s->cmd, &script_room_count, &cmd, on_count, call);
+}
+
+static void on_time(void *arg, enum rr_err err, const redisReply *r)
+{
+    struct bus_call *call = arg;
+    int64_t s = 0;
+    int64_t us = 0;
+
+    if (!err && (!reply_is_array(r, 2) || !reply_int(r->element[0], &s) ||
+                 !reply_int(r->element[1], &us)))
+        err = RR_PENDING;
+    call->time(call->arg, err, call->sent_us, rr_mono_us(call->s->clock), s * 1000000 + us);
+    free(call);
+}
+
+static void bus_time(void *impl, bus_time_fn done, void *arg)
+{
+    struct store_async *s = impl;
+    struct bus_call *call = call_new(s, arg);
+    struct redis_cmd cmd = {0};
+
+    call->time = done;
+    redis_cmd_str(&cmd, "TIME");
+    call->sent_us = rr_mono_us(s->clock);
+    redis_conn_call(s->cmd, NULL, &cmd, on_time, call);
+    redis_conn_flush(s->cmd);
+}
+
+static void on_lag(void *arg, enum rr_err err, const redisReply *r)
+{
+    struct bus_call *call = arg;
+    int64_t lag_ms = 0;
+
+    if (!err && !reply_int(r, &lag_ms))
+        err = RR_NOT_FOUND;
+    call->lag(call->arg, err, lag_ms);
+    free(call);
+}
+
+void store_async_settle_lag(struct store_async *s, store_lag_fn done, void *arg)
+{
+    struct bus_call *call = call_new(s, arg);
+    struct redis_cmd cmd = {0};
+
+    call->lag = done;
+    redis_cmd_strs(&cmd, "GET", key_global(s->ns, "settler:lag").s, (char *)NULL);
+    redis_conn_call(s->cmd, NULL, &cmd, on_lag, call);
+}
+
+void store__bus_init(struct store_async *s)
+{
+    s->bus = (struct room_bus){
+        .impl = s,
+        .subscribe = bus_subscribe,
+        .unsubscribe = bus_unsubscribe,
+        .load = bus_load,
+        .push_room = bus_push_room,
+        .push_user = bus_push_user,
+        .user_log = bus_user_log,
+        .control = bus_control,
+        .count = bus_count,
+        .time = bus_time,
+    };
+}

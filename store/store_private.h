@@ -1,0 +1,60 @@
+/* store_private.h - the inside of struct store_async, shared by its three files. */
+#ifndef STORE_STORE_PRIVATE_H
+#define STORE_STORE_PRIVATE_H
+
+#include <uthash.h>
+
+#include "keys.h"
+#include "redis_conn.h"
+#include "replies.h"
+#include "store/store_async.h"
+
+enum {
+    ROOM_LOG_CAP = 512,          /* messages a client may have missed and still recover */
+    ROOM_DONE_KEEP = 4,          /* ended rains a late joiner still sees */
+    ROOM_TTL_S = 7 * 24 * 3600,  /* a room silent for so long is forgotten (new epoch) */
+    ROOM_COUNT_FRESH_MS = 5000,
+    ROOM_COUNT_FORGET_MS = 60000,
+    USER_LOG_CAP = 32,
+    USER_LOG_TTL_S = 3600,
+    SETTLE_LAG_TTL_MS = 60000,
+};
+
+struct sub_room {
+    UT_hash_handle hh;
+    char id[RR_ROOM_ID_MAX + 1];
+};
+
+struct store_async {
+    struct redis_conn *cmd;
+    struct redis_conn *sub;
+    struct pool_grab pool;
+    struct room_bus bus;
+    struct room_bus_events events;
+    const struct rr_clock *clock;
+    struct sub_room *rooms; /* what must be subscribed, whatever the connections do */
+    char *ns;
+    char *worker_name;
+    uint32_t outbox_max;
+    uint32_t conns; /* not closed yet */
+    bool up;
+    bool closing;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+void store__pool_init(struct store_async *s);
+void store__bus_init(struct store_async *s);
+/* Subscribes users, control and every room again. */
+void store__bus_resubscribe(struct store_async *s);
+void store__bus_on_push(void *arg, const redisReply *reply);
+void store__bus_fini(struct store_async *s);
+
+/* Arguments of room_push behind its keys, for both sides. final is 0 or 1. */
+void store__room_push_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
+                           const char *biz_code, struct rr_slice payload, const char *keep_code,
+                           bool final);
+void store__room_count_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
+                            const char *worker, uint32_t members);
+
+#endif

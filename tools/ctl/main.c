@@ -1,0 +1,69 @@
+/* redrainctl - the operator's command. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ctl.h"
+#include "ledger/ledger.h"
+
+static const char usage[] =
+    "redrainctl --config FILE [--set section.key=value]… COMMAND …      (--json: for programs)\n"
+    "\n"
+    "  migrate                          make or update the database and the Kafka topic\n"
+    "  token --user N --role viewer|anchor|guest --rooms a,b|'*' [--name S] [--ttl SECONDS]\n"
+    "        [--may-send]               print a viewer's token (JWT)\n"
+    "  wallet deposit USER FEN --biz-id ID   put money into a wallet; the same ID never twice\n"
+    "  wallet show USER\n"
+    "  rain create --room R --sender N --total FEN --count M [--split double-mean|line-cut|equal]\n"
+    "        [--limit K] [--shards S] [--lo FEN] [--hi FEN] [--duration-ms D] [--text T]\n"
+    "        [--biz-id ID]              freeze the money; prints the code\n"
+    "  rain prepare|close|cancel|show CODE\n"
+    "  rain start CODE [--countdown-ms C] [--duration-ms D]\n"
+    "  rain list [--room R]\n"
+    "  split check --split X --total FEN --count N --runs R   statistics of a splitter\n"
+    "  verify [CODE|--all]              check the books; exit code 1 on a finding\n"
+    "  doctor                           what works, and what to do about the rest\n"
+    "\n"
+    "  --check-config, --print-config, --print-default-config, --version, --help\n";
+
+static const struct {
+    const char *name;
+    int (*run)(struct ctl *ctl);
+} commands[] = {
+    {"migrate", cmd_migrate}, {"token", cmd_token},   {"wallet", cmd_wallet}, {"rain", cmd_rain},
+    {"split", cmd_split},     {"verify", cmd_verify}, {"doctor", cmd_doctor},
+};
+
+int main(int argc, char **argv)
+{
+    struct ctl ctl = {0};
+    int rc = CTL_USAGE;
+
+    /* A broken connection is an error of a call, not the end of the program. */
+    signal(SIGPIPE, SIG_IGN);
+    int at = rr_conf_main(argc, argv, &ctl.conf, usage);
+    rr_log_init("ctl", RR_LOG_WARN);
+    while (at < argc && !strcmp(argv[at], "--json")) {
+        ctl.json = true;
+        at++;
+    }
+    if (at >= argc) {
+        fputs(usage, stderr);
+        rr_conf_fini(&ctl.conf);
+        return CTL_USAGE;
+    }
+    ctl.argc = argc - at - 1;
+    ctl.argv = argv + at + 1;
+    size_t i = 0;
+    while (i < RR_COUNTOF(commands) && strcmp(commands[i].name, argv[at]) != 0)
+        i++;
+    if (i < RR_COUNTOF(commands))
+        rc = commands[i].run(&ctl);
+    else
+        rc = ctl_usage_error("unknown command \"%s\" (--help lists them)", argv[at]);
+    rr_conf_fini(&ctl.conf);
+    if (fflush(stdout) != 0 && rc == CTL_OK)
+        rc = ctl_fail("cannot write to stdout");
+    return rc;
+}
