@@ -230,7 +230,7 @@ static void on_reply(void *arg, enum rr_err err, const struct pool_grab_reply *r
 
 /* Sends one call; and, as long as the pool refuses at once, the rest of what waits now, so that
  * nobody is left behind without a timer. What done() adds again meanwhile is not sent here: it
- * waits for its window. */
+ * waits for its window. The caller has entered the batch. */
 static void shard_send(struct grab_batch *b, struct shard_queue *q)
 {
     struct pool_grab_item items[POOL_GRAB_MAX];
@@ -238,7 +238,6 @@ static void shard_send(struct grab_batch *b, struct shard_queue *q)
 
     ready_remove(b, q);
     q->sending = true;
-    batch_enter(b);
     while (todo > 0 && !q->call && !b->dead) {
         struct batch_call *c = call_take(b, q);
         uint32_t n = c->n < todo ? c->n : todo;
@@ -252,7 +251,6 @@ static void shard_send(struct grab_batch *b, struct shard_queue *q)
     q->sending = false;
     if (!q->call && q->len > 0)
         ready_add(b, q);
-    batch_leave(b);
 }
 
 enum rr_err grab_batch_add(struct grab_batch *b, const struct pool_shard *at, const struct grab *g)
@@ -267,8 +265,11 @@ enum rr_err grab_batch_add(struct grab_batch *b, const struct pool_shard *at, co
         return RR_OK;
     if (!q->ready)
         ready_add(b, q);
-    if (q->len >= b->o.max_items)
+    if (q->len >= b->o.max_items) {
+        batch_enter(b);
         shard_send(b, q);
+        batch_leave(b);
+    }
     return RR_OK;
 }
 

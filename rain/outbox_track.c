@@ -68,19 +68,19 @@ static void list_push(struct outbox_entry **list, struct outbox_entry *e)
 
 static void list_take(struct outbox_entry **list, struct outbox_entry *e)
 {
-    if (e->prev)
-        e->prev->next = e->next;
-    else
+    if (*list == e)
         *list = e->next;
+    else
+        e->prev->next = e->next;
     if (e->next)
         e->next->prev = e->prev;
 }
 
 /* Off the table: no handle finds it any more. */
-static void entry_close(struct outbox_track *t, struct outbox_entry *e)
+static void entry_close(struct outbox_track *t, struct shard_entries *s, struct outbox_entry *e)
 {
     HASH_DELETE(hh, t->by_handle, e);
-    list_take(&e->of->open, e);
+    list_take(&s->open, e);
 }
 
 static void shard_drop_if_empty(struct outbox_track *t, struct shard_entries *s)
@@ -96,7 +96,7 @@ static void shard_clear(struct outbox_track *t, struct shard_entries *s)
     struct outbox_entry *e = NULL;
 
     while ((e = s->open)) {
-        entry_close(t, e);
+        entry_close(t, s, e);
         t->count--;
         free(e);
     }
@@ -150,7 +150,7 @@ static void entry_finish(struct outbox_track *t, struct outbox_entry *e)
 
     if (!e->sealed || e->unreported > 0)
         return;
-    entry_close(t, e);
+    entry_close(t, s, e);
     if (e->added && !e->failed) {
         list_push(&s->ready, e);
         t->ready++;

@@ -48,7 +48,6 @@ static void split_double_mean(struct rand_stream *r, const struct split_spec *s,
         rest -= x[m - 1];
     }
     x[0] = rest;
-    shuffle(r, x, s->count);
 }
 
 /* Open addressing over a power of two at least twice as large as what is put in; 0 marks a free
@@ -114,13 +113,12 @@ static void split_line_cut(struct rand_stream *r, const struct split_spec *s, in
     }
 }
 
-static void split_equal(struct rand_stream *r, const struct split_spec *s, int64_t *x)
+static void split_equal(const struct split_spec *s, int64_t *x)
 {
     int64_t n = s->count;
 
     for (int64_t i = 0; i < n; i++)
         x[i] = s->total_fen / n + (i < s->total_fen % n);
-    shuffle(r, x, s->count);
 }
 
 static bool spec_allows(const struct split_spec *s)
@@ -153,9 +151,11 @@ enum rr_err rain_split(const struct split_spec *spec, int64_t *amounts_fen)
     switch (s.split) {
     case RAIN_DOUBLE_MEAN: split_double_mean(&r, &s, amounts_fen); break;
     case RAIN_LINE_CUT: split_line_cut(&r, &s, amounts_fen); break;
-    case RAIN_EQUAL: split_equal(&r, &s, amounts_fen); break;
+    case RAIN_EQUAL: split_equal(&s, amounts_fen); break;
     default: return RR_BAD_REQUEST;
     }
+    if (s.split != RAIN_LINE_CUT) /* its order is as random as its cuts */
+        shuffle(&r, amounts_fen, s.count);
     return RR_OK;
 }
 

@@ -77,7 +77,9 @@ static double variance_double_mean(const struct split_spec *s)
 
     if (s->hi_fen < s->total_fen || above < 50 * n)
         return -1;
-    for (double m = n; m > 1; m--) {
+    for (uint32_t left = s->count; left > 1; left--) {
+        double m = left;
+
         squares += a2 * 4 / (3 * m * m);
         a2 *= 1 - 2 / m + 4 / (3 * m * m);
     }

@@ -15,6 +15,9 @@ enum {
     ROOM_RETRY_US = 500000,   /* a failed load is tried again after this */
 };
 
+/* Keys of unlogged pushes never meet those of tickers and counts. */
+#define ROOM_UNLOGGED_KEY (UINT64_C(1) << 63)
+
 /* FEED_SUBSCRIBING: waits for the ack. FEED_LOADING: reads the log, holds what comes. FEED_LIVE: follows. */
 enum feed_state { FEED_SUBSCRIBING, FEED_LOADING, FEED_LIVE };
 
@@ -90,6 +93,7 @@ struct hub {
     struct room *rooms;
     bool bus_up;
     uint64_t broadcasts;
+    uint64_t unlogged; /* numbers the keys of unlogged pushes */
 };
 
 struct room *hub__room_find(const struct hub *h, const char *room_id);

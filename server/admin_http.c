@@ -274,6 +274,8 @@ void admin_http_free(struct admin_http *h)
 
     if (!h)
         return;
+    /* On a foreign loop the first call only closed handles; after the loop ran, the second one frees. */
+    lws_context_destroy(h->context);
     HASH_ITER (hh, h->requests, a, tmp)
         answer_free(h, a);
     free(h);

@@ -239,27 +239,6 @@ static void control_user(struct worker *w, const char *room_id, bool kick, int64
     }
 }
 
-static void control_say(struct worker *w, const char *room_id, const struct unpack_value *map,
-                        int64_t user_id)
-{
-    static uint64_t say_no;
-    struct rr_slice name;
-    struct rr_slice text;
-    struct rr_buf b = {0};
-
-    if (unpack_get_str(map, "name", &name) || unpack_get_str(map, "text", &text))
-        return;
-    pack_map(&b, 4);
-    pack_kv_user(&b, "user", user_id);
-    pack_kv_slice(&b, "name", name);
-    pack_kv_slice(&b, "text", text);
-    pack_kv_int(&b, "at", worker_rain_now_ms(w));
-    /* Each line its own key: lines only push each other out when a reader is slow. */
-    hub_push_local(w->hub, room_id, rr_slice_str("SAY"), rr_slice_of(b.p, b.len),
-                   UINT64_C(1) << 63 | ++say_no);
-    rr_buf_fini(&b);
-}
-
 void control_message(struct worker *w, struct rr_slice payload)
 {
     char room_id[RR_ROOM_ID_MAX + 1];
@@ -276,10 +255,6 @@ void control_message(struct worker *w, struct rr_slice payload)
         unpack_get_str(&map, "user", &user) || unpack_user_id(user, &user_id) ||
         !rr_slice_copy(room, room_id, sizeof(room_id))) {
         log_warn("control_malformed", "ignored");
-        return;
-    }
-    if (rr_slice_eq_str(kind, "say")) {
-        control_say(w, room_id, &map, user_id);
         return;
     }
     if (unpack_get_int(&map, "secs", &secs))

@@ -4,9 +4,11 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "protocol/pack.h"
+#include "rain/split.h"
 #include "rain_job.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +86,68 @@ enum rr_err on_hello(struct worker *w, struct session *s, const struct msg *m, s
     return RR_OK;
 }
 
+/* A JOIN on its way: in a room with an open rain the user's next seq is read first, one call to Redis. */
+struct join_lookup {
+    struct session_ref ref;
+    char room_id[RR_ROOM_ID_MAX + 1];
+    uint64_t epoch;
+    uint64_t seq;
+    char code[RR_CODE_LEN + 1];
+};
+
+static void join_looked_up(void *arg, enum rr_err err, uint32_t next)
+{
+    struct join_lookup *l = arg;
+    struct session *s = session_by_id(l->ref.worker->sessions, l->ref.session_id);
+
+    if (s && s->state != SESSION_CLOSING) {
+        s->next_known = err == RR_OK;
+        s->next_seq = next;
+        memcpy(s->next_code, l->code, sizeof(s->next_code));
+        hub_join(l->ref.worker->hub, s, l->ref.req_id, l->room_id, l->epoch, l->seq);
+    }
+    free(l);
+}
+
+struct open_rain_query {
+    const char *room_id;
+    int64_t now_ms;
+    const struct rain_entry *found;
+};
+
+static void find_open_rain(void *arg, struct rain_entry *e)
+{
+    struct open_rain_query *q = arg;
+
+    if (!e->over && strcmp(e->live.room_id, q->room_id) == 0 && q->now_ms >= e->live.t0_ms &&
+        (!q->found || e->live.t0_ms > q->found->live.t0_ms))
+        q->found = e;
+}
+
+static void join_start(struct worker *w, struct session *s, uint32_t req_id, const char *room_id,
+                       uint64_t epoch, uint64_t seq)
+{
+    struct open_rain_query q = {.room_id = room_id, .now_ms = worker_rain_now_ms(w)};
+    struct pool_shard at;
+    struct join_lookup *l = NULL;
+
+    s->next_known = false;
+    rains_each(w->rains, find_open_rain, &q);
+    if (!q.found || !w->bus_up) {
+        hub_join(w->hub, s, req_id, room_id, epoch, seq);
+        return;
+    }
+    l = rr_xcalloc(1, sizeof(*l));
+    l->ref = (struct session_ref){.worker = w, .session_id = s->id, .req_id = req_id};
+    l->epoch = epoch;
+    l->seq = seq;
+    snprintf(l->room_id, sizeof(l->room_id), "%s", room_id);
+    memcpy(l->code, q.found->live.code, sizeof(l->code));
+    memcpy(at.code, l->code, sizeof(at.code));
+    at.shard = rain_home_shard(s->user_id, q.found->live.shards);
+    w->pool->next_seq(w->pool->impl, &at, s->user_id, join_looked_up, l);
+}
+
 enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
 {
     char room_id[RR_ROOM_ID_MAX + 1];
@@ -107,7 +171,7 @@ enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, st
         }
         epoch = strtoull(hex, NULL, 16);
     }
-    hub_join(w->hub, s, m->id, room_id, epoch, (uint64_t)m->u.join.seq);
+    join_start(w, s, m->id, room_id, epoch, (uint64_t)m->u.join.seq);
     return RR_OK;
 }
 
@@ -118,7 +182,7 @@ static void join_reply(struct worker *w, struct session *s, uint32_t req_id,
     struct rr_buf b = {0};
 
     snprintf(epoch, sizeof(epoch), "%016" PRIx64, a->epoch);
-    msg_reply_begin(&b, req_id, RESULT_OK, a->recovered ? 7 : 6);
+    msg_reply_begin(&b, req_id, RESULT_OK, 6 + (uint32_t)a->recovered + (uint32_t)s->next_known);
     pack_kv_str(&b, "room", a->room_id);
     pack_kv_str(&b, "epoch", epoch);
     pack_kv_int(&b, "seq", (int64_t)a->seq);
@@ -130,6 +194,11 @@ static void join_reply(struct worker *w, struct session *s, uint32_t req_id,
         pack_map(&b, 2);
         pack_kv_slice(&b, "biz_code", a->kept[i].biz_code);
         pack_kv_raw(&b, "payload", a->kept[i].payload);
+    }
+    if (s->next_known) {
+        pack_cstr(&b, "next");
+        pack_map(&b, 1);
+        pack_kv_int(&b, s->next_code, s->next_seq);
     }
     if (a->recovered) {
         pack_cstr(&b, "missed");
@@ -229,13 +298,12 @@ enum rr_err on_say(struct worker *w, struct session *s, const struct msg *m, str
     }
     if (!w->bus_up)
         return RR_UNAVAILABLE;
-    pack_map(&b, 5);
-    pack_kv_str(&b, "kind", "say");
-    pack_kv_str(&b, "room", room_id_of(s->room));
+    pack_map(&b, 4);
     pack_kv_user(&b, "user", s->user_id);
     pack_kv_str(&b, "name", s->name);
     pack_kv_slice(&b, "text", text);
-    w->bus->control(w->bus->impl, rr_slice_of(b.p, b.len));
+    pack_kv_int(&b, "at", worker_rain_now_ms(w));
+    w->bus->publish(w->bus->impl, room_id_of(s->room), "SAY", rr_slice_of(b.p, b.len));
     rr_buf_fini(&b);
     reply_ok(w, s, m->id);
     return RR_OK;

@@ -461,15 +461,15 @@ enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
 void ws_close(struct ws *ws)
 {
     ws_accept_stop(ws);
-    if (ws->context)
-        lws_context_destroy(ws->context);
-    ws->context = NULL;
+    lws_context_destroy(ws->context);
 }
 
 void ws_free(struct ws *ws)
 {
     if (!ws)
         return;
+    /* On a foreign loop the first call only closes handles; after the loop ran, the second one frees. */
+    lws_context_destroy(ws->context);
     free(ws->origins);
     free(ws);
 }

@@ -291,6 +291,21 @@ static void bus_push_room(void *impl, const char *room_id, const char *biz_code,
     redis_conn_call(s->cmd, &script_room_push, &cmd, on_pushed, call);
 }
 
+static void bus_publish(void *impl, const char *room_id, const char *biz_code,
+                        struct rr_slice payload)
+{
+    struct store_async *s = impl;
+    struct redis_cmd cmd = {0};
+    struct rr_buf message = {0};
+
+    rr_buf_printf(&message, "0000000000000000|0|%s|", biz_code);
+    rr_buf_append(&message, payload.p, payload.len);
+    redis_cmd_strs(&cmd, "PUBLISH", key_room(s->ns, room_id, "ch").s, (char *)NULL);
+    redis_cmd_arg(&cmd, rr_slice_of(message.p, message.len));
+    rr_buf_fini(&message);
+    redis_conn_call(s->cmd, NULL, &cmd, NULL, NULL);
+}
+
 static void bus_push_user(void *impl, int64_t user_id, const char *biz_code,
                           struct rr_slice payload, bool logged)
 {
@@ -455,6 +470,7 @@ void store__bus_init(struct store_async *s)
         .unsubscribe = bus_unsubscribe,
         .load = bus_load,
         .push_room = bus_push_room,
+        .publish = bus_publish,
         .push_user = bus_push_user,
         .user_log = bus_user_log,
         .control = bus_control,

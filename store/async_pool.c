@@ -132,8 +132,47 @@ static void pool_sums(void *impl, const char *code, uint32_t shards, pool_sums_f
     }
 }
 
+struct next_call {
+    pool_next_fn done;
+    void *arg;
+};
+
+static enum rr_err count_grant(void *arg, const struct pool_grant *g)
+{
+    (void)g;
+    ++*(uint32_t *)arg;
+    return RR_OK;
+}
+
+static void on_next(void *arg, enum rr_err err, const redisReply *reply)
+{
+    struct next_call *call = arg;
+    uint32_t n = 0;
+
+    if (!err && reply->type == REDIS_REPLY_STRING &&
+        reply_user_record(rr_slice_of(reply->str, (size_t)reply->len), 1, count_grant, &n))
+        err = RR_CORRUPT;
+    call->done(call->arg, err, n);
+    free(call);
+}
+
+static void pool_next_seq(void *impl, const struct pool_shard *at, int64_t user_id,
+                          pool_next_fn done, void *arg)
+{
+    struct store_async *s = impl;
+    struct next_call *call = rr_xcalloc(1, sizeof(*call));
+    struct redis_cmd cmd = {0};
+
+    call->done = done;
+    call->arg = arg;
+    redis_cmd_strs(&cmd, "HGET", key_pool(s->ns, at, "users").s, (char *)NULL);
+    redis_cmd_int(&cmd, user_id);
+    redis_conn_call(s->cmd, NULL, &cmd, on_next, call);
+}
+
 void store__pool_init(struct store_async *s)
 {
     s->pool = (struct pool_grab){
-        .impl = s, .grab = pool_grab, .outbox_del = pool_outbox_del, .sums = pool_sums};
+        .impl = s, .grab = pool_grab, .outbox_del = pool_outbox_del, .sums = pool_sums,
+        .next_seq = pool_next_seq};
 }

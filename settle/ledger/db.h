@@ -46,7 +46,7 @@ RR_MUST_CHECK enum rr_err db_execs(struct db *d, const char *sql); /* NUL-termin
 RR_MUST_CHECK enum rr_err db_exec_buf(struct db *d, struct rr_buf *b, uint64_t *affected);
 
 /* ---- arguments of prepared statements ---- */
-enum db_type { DB_NULL, DB_INT, DB_STR };
+enum db_type { DB_NULL, DB_INT, DB_STR, DB_BYTES };
 struct db_arg {
     enum db_type type;
     int64_t i;
@@ -66,7 +66,7 @@ static inline struct db_arg db_str(const char *s)
 }
 static inline struct db_arg db_bytes(const void *p, size_t len)
 {
-    return db_slice(rr_slice_of(p, len));
+    return (struct db_arg){.type = DB_BYTES, .s = rr_slice_of(p, len)};
 }
 static inline struct db_arg db_null(void)
 {

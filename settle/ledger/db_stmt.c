@@ -55,7 +55,8 @@ static void bind_arg(MYSQL_BIND *b, const struct db_arg *a)
         b->buffer = (void *)(uintptr_t)&a->i;
         break;
     case DB_STR:
-        b->buffer_type = MYSQL_TYPE_STRING;
+    case DB_BYTES:
+        b->buffer_type = a->type == DB_STR ? MYSQL_TYPE_STRING : MYSQL_TYPE_BLOB;
         b->buffer = (void *)(uintptr_t)(a->s.p ? a->s.p : "");
         b->buffer_length = (unsigned long)a->s.len;
         break;

@@ -76,7 +76,7 @@ static enum rr_err read_one(struct ledger *l, const char *sql, const struct db_a
 
 enum rr_err ledger_rain_get(struct ledger *l, const char *code, struct rain_info *out)
 {
-    enum rr_err err = db_open(l->db);
+    enum rr_err err = rain_code_valid(rr_slice_str(code)) ? db_open(l->db) : RR_NOT_FOUND;
 
     if (err)
         return err;
@@ -132,7 +132,7 @@ enum rr_err ledger_rain_list(struct ledger *l, const char *room_id, int64_t send
     enum rr_err err = db_open(l->db);
 
     *n = 0;
-    if (err)
+    if (err || (room_id && !rain_room_id_valid(rr_slice_str(room_id))))
         return err;
     if (room_id && !sender_id)
         return read_many(l, RAIN_BY("WHERE room_id = ? ORDER BY id DESC LIMIT ?"),
@@ -193,7 +193,7 @@ enum rr_err ledger_user_grants(struct ledger *l, int64_t user_id, const char *co
     enum rr_err err = db_open(l->db);
 
     *n = 0;
-    if (err)
+    if (err || (code && !rain_code_valid(rr_slice_str(code))))
         return err;
     if (code)
         err = db_select(l->db,

@@ -30,7 +30,7 @@ static enum rr_err put_conflict(struct ledger *l, const struct settle_job *job,
         " AND seq = ? AND amount = ? AND rid = ?)",
         DB_ARGS(at.topic, at.part, at.offs, db_str(r->code), db_int(r->shard), db_int(r->packet_no),
                 db_int(r->user_id), db_int(r->seq), db_int(r->amount_fen), db_str(r->rid),
-                db_str(e->now.reason), db_slice(e->item->raw), db_int(now_ms), db_str(r->code),
+                db_str(e->now.reason), db_bytes(e->item->raw.p, e->item->raw.len), db_int(now_ms), db_str(r->code),
                 db_int(r->shard), db_int(r->packet_no), db_int(r->user_id), db_int(r->seq),
                 db_int(r->amount_fen), db_str(r->rid)),
         NULL);
@@ -42,7 +42,7 @@ static enum rr_err put_dead(struct ledger *l, const struct settle_job *job,
     const struct grant_record *r = &e->item->rec;
     bool whole = e->item->decoded && rain_code_valid(rr_slice_str(r->code));
     struct origin at = origin_of(job, e);
-    struct db_arg raw = db_slice(e->item->raw);
+    struct db_arg raw = db_bytes(e->item->raw.p, e->item->raw.len);
     uint64_t affected = 0;
     enum rr_err err = db_stmt(
         l->db,

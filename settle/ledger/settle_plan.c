@@ -25,7 +25,7 @@ static enum rr_err look_up(struct ledger *l, struct settle_entry *e)
     const struct cached_rain *rain = NULL;
     enum rr_err err = RR_OK;
 
-    if (e->item->decoded) {
+    if (e->item->decoded && rain_code_valid(rr_slice_str(rec->code))) {
         err = rain_cache_get(l, rec->code, &rain);
         if (err && err != RR_NOT_FOUND)
             return err;

@@ -4,6 +4,7 @@ import {after, before, test} from "node:test";
 import assert from "node:assert/strict";
 import {DESKTOP, PHONE, connected, launchBrowser, openPage, picture, until}
   from "../lib/browser.mjs";
+import {kafkaPause, kafkaResume, skipWithoutKafka} from "../lib/services.mjs";
 import {startStack} from "../lib/stack.mjs";
 import {adminApi, origin} from "./admin.mjs";
 
@@ -87,6 +88,35 @@ test("offline and back: says so, catches up with what was missed, wins stay", as
     JSON.stringify(await sqlGrants(code, "201")) === JSON.stringify(await shownGrants(v)));
   const odd = v.problems.filter((p) => !/ERR_INTERNET_DISCONNECTED/.test(p));
   assert.deepEqual(odd, []);
+  await v.context.close();
+});
+
+test("broker paused: 确认中 and no amount, then the amount by itself", {skip: skipWithoutKafka}, async () => {
+  const room = newRoom();
+  const v = await viewer(room, "210");
+  await connected(v);
+  const code = await rain(room, {limit: 1});
+  await startNow(code);
+  await v.page.waitForSelector('[data-phase="open"]');
+  await kafkaPause();
+  try {
+    await until("confirming", async () => {
+      await v.page.keyboard.press("Space");
+      return v.byTest("hud-wait").isVisible();
+    });
+    assert.equal(await v.byTest("float").count(), 0, "no amount before the server's OK");
+    assert.equal(await v.byTest("hud-sum").innerText(), "¥0.00");
+  } finally {
+    await kafkaResume();
+  }
+  await v.byTest("card").waitFor({state: "visible", timeout: 30000});
+  assert.equal(await v.byTest("card-title").innerText(), "恭喜发财");
+  await admin.close(code);
+  await until("SQL has what the page shows", async () => {
+    const rows = await sqlGrants(code, "210");
+    return rows.length === 1 && JSON.stringify(rows) === JSON.stringify(await shownGrants(v));
+  }, 30000);
+  assert.deepEqual(v.problems, []);
   await v.context.close();
 });
 

@@ -57,8 +57,9 @@ static long http(const struct ctl *ctl, const struct request *r, struct rr_buf *
 
     if (!curl)
         return 0;
-    snprintf(url, sizeof(url), strchr(host, ':') ? "http://[%s]:%" PRId64 "%s" : "http://%s:%" PRId64 "%s",
-             host, ctl->conf.admin_port, r->path);
+    snprintf(url, sizeof(url),
+             strchr(host, ':') ? "http://[%s]:%" PRId64 "%s" : "http://%s:%" PRId64 "%s", host,
+             ctl->conf.admin_port, r->path);
     struct curl_slist *headers = headers_of(r);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
@@ -125,14 +126,15 @@ static int report_error(const struct ctl *ctl, long status, const json_t *answer
 
     if (ctl->json && answer)
         ctl_print_json(answer);
-    if (status == 401 || status == 403)
+    if (status == 401)
         return ctl_fail("%s: the admin token was refused (HTTP %ld); is admin.token_file the "
                         "server's?",
                         name ? name : "UNAUTHORIZED", status);
     if (!name)
         return ctl_fail("HTTP %ld without a reason", status);
-    return ctl_fail("%s: %s%s%s%s%s (HTTP %ld)", name, text_of_result(name), field ? ", field " : "",
-                    field ? field : "", reason ? ": " : "", reason ? reason : "", status);
+    return ctl_fail("%s: %s%s%s%s%s (HTTP %ld)", name, text_of_result(name),
+                    field ? ", field " : "", field ? field : "", reason ? ": " : "",
+                    reason ? reason : "", status);
 }
 
 int ctl_api(const struct ctl *ctl, const char *method, const char *path, const json_t *body,

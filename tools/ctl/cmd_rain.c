@@ -18,6 +18,7 @@ struct rain_args {
     const char *hi;
     const char *countdown;
     const char *duration;
+    const char *add;
     const char *text;
     const char *biz_id;
 };
@@ -54,9 +55,12 @@ static int create(const struct ctl *ctl, const struct rain_args *a)
     rain_code_new(biz_id); /* unique to this call when the caller names none */
     const struct {
         const char *key, *option, *text;
-    } numbers[] = {{"total", "--total", a->total},      {"count", "--count", a->count},
-                   {"limit", "--limit", a->limit},      {"shards", "--shards", a->shards},
-                   {"lo", "--lo", a->lo},               {"hi", "--hi", a->hi},
+    } numbers[] = {{"total", "--total", a->total},
+                   {"count", "--count", a->count},
+                   {"limit", "--limit", a->limit},
+                   {"shards", "--shards", a->shards},
+                   {"lo", "--lo", a->lo},
+                   {"hi", "--hi", a->hi},
                    {"duration_ms", "--duration-ms", a->duration}},
       texts[] = {{"room", "--room", a->room},
                  {"sender", "--sender", a->sender},
@@ -92,6 +96,8 @@ static int step(const struct ctl *ctl, const char *code, const char *verb,
         rc = put_number(body, "countdown_ms", "--countdown-ms", a->countdown);
     if (rc == CTL_OK)
         rc = put_number(body, "duration_ms", "--duration-ms", a->duration);
+    if (rc == CTL_OK)
+        rc = put_number(body, "add_ms", "--add-ms", a->add);
     snprintf(path, sizeof(path), "/api/v1/rains/%.22s%s%s", code, verb ? "/" : "",
              verb ? verb : "");
     if (rc == CTL_OK)
@@ -144,10 +150,9 @@ static int list(const struct ctl *ctl, const struct rain_args *a)
     return CTL_OK;
 }
 
-static int run(const struct ctl *ctl, const char *const *words, size_t n,
-               const struct rain_args *a)
+static int run(const struct ctl *ctl, const char *const *words, size_t n, const struct rain_args *a)
 {
-    static const char *const verbs[] = {"prepare", "start", "close", "cancel"};
+    static const char *const verbs[] = {"prepare", "start", "extend", "close", "cancel"};
 
     if (n == 1 && !strcmp(words[0], "create"))
         return create(ctl, a);
@@ -159,8 +164,9 @@ static int run(const struct ctl *ctl, const char *const *words, size_t n,
         if (!strcmp(words[0], verbs[i]))
             return step(ctl, words[1], verbs[i], a);
     }
-    return ctl_usage_error("rain create …, rain list, or rain prepare|start|close|cancel|show CODE "
-                           "(--help says more)");
+    return ctl_usage_error(
+        "rain create …, rain list, or rain prepare|start|extend|close|cancel|show "
+        "CODE (--help says more)");
 }
 
 int cmd_rain(struct ctl *ctl)
@@ -179,6 +185,7 @@ int cmd_rain(struct ctl *ctl)
         {"--hi", &a.hi, NULL},
         {"--countdown-ms", &a.countdown, NULL},
         {"--duration-ms", &a.duration, NULL},
+        {"--add-ms", &a.add, NULL},
         {"--text", &a.text, NULL},
         {"--biz-id", &a.biz_id, NULL},
     };

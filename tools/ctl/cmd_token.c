@@ -63,8 +63,8 @@ static int print_token(const struct ctl *ctl, const struct token_claims *claims)
 
     if (token_keys_load(ctl->conf.token_keys_file, &keys, message, sizeof(message)) != RR_OK)
         return ctl_fail("%s", message);
-    enum rr_err err = token_sign_hs256(keys, claims, ctl->conf.token_audience, (int64_t)time(NULL),
-                                       &jwt);
+    enum rr_err err =
+        token_sign_hs256(keys, claims, ctl->conf.token_audience, (int64_t)time(NULL), &jwt);
     if (err == RR_OK && ctl->json) {
         json_t *o = json_pack("{s:s, s:I}", "token", jwt.p, "exp", (json_int_t)claims->exp_s);
         ctl_print_json(o);

@@ -1,4 +1,5 @@
-/* redrainctl verify: the invariants of the books, read from MySQL directly: it works with everything else down. */
+/* redrainctl verify: the invariants of the books, read from MySQL directly: it works with
+ * everything else down. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* ctl.h - what the commands of redrainctl share: options, output, the admin API.
- * Exit codes: 0 done, 1 refused or a finding, 2 wrong usage. With --json stdout holds JSON only, one object per line. */
+ * Exit codes: 0 done, 1 refused or a finding, 2 wrong usage. With --json stdout holds JSON only,
+ * one object per line. */
 #ifndef CTL_H
 #define CTL_H
 
@@ -28,7 +29,8 @@ struct ctl_option {
     bool *flag;
 };
 
-/* Reads ctl->argv: options anywhere, --json into ctl->json, the rest into words. CTL_USAGE after a message. */
+/* Reads ctl->argv: options anywhere, --json into ctl->json, the rest into words. CTL_USAGE after a
+ * message. */
 RR_MUST_CHECK int ctl_options(struct ctl *ctl, const struct ctl_option *options, size_t n,
                               const char **words, size_t max_words, size_t *n_words);
 /* A whole number within [min, max]; CTL_USAGE after a message that names it. */
@@ -52,8 +54,8 @@ void ctl_print(const struct ctl *ctl, const json_t *object);
 
 /* ---- the admin API ---- */
 
-/* body may be NULL (GET). Answers CTL_OK with *out (owned by the caller), or CTL_FAILED after name, text and what to do
- * were printed. */
+/* body may be NULL (GET). Answers CTL_OK with *out (owned by the caller), or CTL_FAILED after name,
+ * text and what to do were printed. */
 RR_MUST_CHECK int ctl_api(const struct ctl *ctl, const char *method, const char *path,
                           const json_t *body, json_t **out);
 /* GET without a token: HTTP status (0: no connection) and the text, which the caller frees. */

@@ -20,6 +20,7 @@ static const char usage[] =
     "        [--biz-id ID]              freeze the money; prints the code\n"
     "  rain prepare|close|cancel|show CODE\n"
     "  rain start CODE [--countdown-ms C] [--duration-ms D]\n"
+    "  rain extend CODE --add-ms A\n"
     "  rain list [--room R]\n"
     "  split check --split X --total FEN --count N --runs R   statistics of a splitter\n"
     "  verify [CODE|--all]              check the books; exit code 1 on a finding\n"

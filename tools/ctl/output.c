@@ -22,6 +22,9 @@ void ctl_print_object(const json_t *object)
 
     json_object_foreach((json_t *)object, key, value)
     {
+        /* The outcome of the call, told by the exit code. */
+        if (!strcmp(key, "result") || !strcmp(key, "name"))
+            continue;
         if (json_is_string(value))
             printf("%-14s %s\n", key, json_string_value(value));
         else if (json_is_integer(value))

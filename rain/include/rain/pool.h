@@ -117,6 +117,9 @@ typedef void (*pool_grab_fn)(void *arg, enum rr_err err, const struct pool_grab_
 typedef void (*pool_sums_fn)(void *arg, enum rr_err err, int64_t granted, int64_t granted_fen,
                              int64_t sold_out_at_ms);
 
+/* next: the user's next seq, i.e. how many grants he has. */
+typedef void (*pool_next_fn)(void *arg, enum rr_err err, uint32_t next);
+
 struct pool_grab {
     void *impl;
     /* items are copied before return. n <= POOL_GRAB_MAX. */
@@ -126,6 +129,9 @@ struct pool_grab {
     void (*outbox_del)(void *impl, const struct pool_shard *at, const char *const *ids, uint32_t n);
     /* Sum of granted over all shards of a rain; sold_out_at is the latest, 0 unless all shards are sold out. */
     void (*sums)(void *impl, const char *code, uint32_t shards, pool_sums_fn done, void *arg);
+    /* For JOIN's answer: one read of one user's record. */
+    void (*next_seq)(void *impl, const struct pool_shard *at, int64_t user_id, pool_next_fn done,
+                     void *arg);
 };
 
 #endif

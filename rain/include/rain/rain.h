@@ -20,7 +20,7 @@
     X(CANCELLED, 6, "CANCELLED", "已取消")
 
 enum rain_status {
-#define X(name, value, wire, zh) RAIN_##name = value,
+#define X(name, value, wire, zh) RAIN_##name = (value),
     RAIN_STATUS_MAP(X)
 #undef X
 };

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-/* A must-arrive push. Position of a client is (epoch, seq); epoch: 64 random bits made with the room's meta. */
+/* A push. Position of a client is (epoch, seq); epoch: 64 random bits made with the room's meta. 0, 0: not logged. */
 struct room_msg {
     uint64_t epoch;
     uint64_t seq;
@@ -66,6 +66,8 @@ struct room_bus {
     /* PushToRoom. done may be NULL. keep_code, final: see rain/notify.h. */
     void (*push_room)(void *impl, const char *room_id, const char *biz_code, struct rr_slice payload,
                       const char *keep_code, bool final, bus_push_fn done, void *arg);
+    /* Unlogged and without a position (it arrives as a room_msg of epoch 0, seq 0): for what only the latest counts. */
+    void (*publish)(void *impl, const char *room_id, const char *biz_code, struct rr_slice payload);
     /* PushToUser: to all sockets of the user on any worker; logged: also waits (capped, 1 h) for the next HELLO. */
     void (*push_user)(void *impl, int64_t user_id, const char *biz_code, struct rr_slice payload,
                       bool logged);

@@ -63,6 +63,9 @@ struct session {
     int64_t pinged_us;
     int64_t muted_until_us;
     int64_t grants_asked_us; /* paged list of all grants: one per 5 s */
+    bool next_known; /* for the answer of the JOIN being worked on: next seq in next_code */
+    uint32_t next_seq;
+    char next_code[RR_CODE_LEN + 1];
     struct out_queue out;
     struct rate_bucket rate_command;
     struct rate_bucket rate_grab;

@@ -163,9 +163,11 @@ int testdb_setup(void **state)
         print_message("no mariadbd in PATH: the tests that need a database are skipped\n");
         return 0;
     }
-    if (start())
-        return 0;
-    testdb_teardown(NULL);
+    for (int i = 0; i < 3; i++) { /* another program may take the free port first */
+        if (start())
+            return 0;
+        testdb_teardown(NULL);
+    }
     return -1;
 }
 
