@@ -79,6 +79,7 @@ static void list_take(struct outbox_entry **list, struct outbox_entry *e)
 /* Off the table: no handle finds it any more. */
 static void entry_close(struct outbox_track *t, struct shard_entries *s, struct outbox_entry *e)
 {
+    RR_ASSERT(t->by_handle); /* an open entry is on the table */
     HASH_DELETE(hh, t->by_handle, e);
     list_take(&s->open, e);
 }

@@ -106,26 +106,37 @@ static void learn_state(struct room *r, struct rr_slice biz_code, struct rr_slic
     r->hub->opts.rain_state(r->hub->opts.arg, r->id, biz_code, payload);
 }
 
-/* The next message in order: remember, encode once, fan out. */
-static void apply(struct room *r, const struct room_msg *m)
+/* Encodes a message once, for its fan-out and for those who come back. Borrowed. */
+static struct rr_frame *remember(struct room *r, const struct room_msg *m)
 {
     struct log_item *item = &r->log[m->seq % ROOM_LOG_MAX];
 
-    r->seq = m->seq;
     rr_frame_unref(&item->frame);
     item->seq = m->seq;
     item->frame = hub__push_frame(r->hub, r->id, m->epoch, m->seq, m->biz_code, m->payload);
-    learn_state(r, m->biz_code, m->payload);
-    hub__fanout(r, item->frame, m->seq, 0);
+    return item->frame;
 }
 
-/* Another epoch: positions mean nothing any more; members get the current state of every rain again. */
+/* The next message in order: remember, learn, fan out. */
+static void apply(struct room *r, const struct room_msg *m)
+{
+    struct rr_frame *f = remember(r, m);
+
+    r->seq = m->seq;
+    learn_state(r, m->biz_code, m->payload);
+    hub__fanout(r, f, 0);
+}
+
+/* Another epoch: positions mean nothing any more; members get the current state of every rain again. The log is what a
+ * first load found after the position of those who wait. */
 static void adopt_epoch(struct room *r, const struct room_snapshot *snap)
 {
     log_clear(r);
     kept_clear(r);
     r->epoch = snap->epoch;
     r->seq = snap->seq;
+    for (uint32_t i = 0; i < snap->log_n; i++)
+        remember(r, &snap->log[i]);
     for (uint32_t i = 0; i < snap->kept_n; i++) {
         const struct room_kept *k = &snap->kept[i];
         struct rr_frame *f = NULL;
@@ -133,7 +144,7 @@ static void adopt_epoch(struct room *r, const struct room_snapshot *snap)
         kept_set(r, k->code, k->biz_code, k->payload);
         r->hub->opts.rain_state(r->hub->opts.arg, r->id, k->biz_code, k->payload);
         f = hub__push_frame(r->hub, r->id, snap->epoch, snap->seq, k->biz_code, k->payload);
-        hub__fanout(r, f, 0, 0);
+        hub__fanout(r, f, 0);
         rr_frame_unref(&f);
     }
 }
@@ -164,13 +175,10 @@ static void on_loaded(void *arg, enum rr_err err, const struct room_snapshot *sn
 {
     struct load_ticket *t = arg;
     struct room *r = hub__room_find(t->hub, t->room_id);
-    bool current = r && r->load_no == t->load_no;
+    bool current = r && r->feed == FEED_LOADING && r->load_no == t->load_no;
 
     free(t);
     if (!current)
-        return;
-    r->load_inflight = false;
-    if (r->feed != FEED_LOADING)
         return;
     if (err) {
         r->retry_at_us = rr_mono_us(r->hub->opts.clock) + ROOM_RETRY_US;
@@ -187,7 +195,6 @@ static void on_loaded(void *arg, enum rr_err err, const struct room_snapshot *sn
     }
     r->feed = FEED_LIVE;
     if (r->held_overflow) {
-        held_clear(r);
         feed__load(r);
         return;
     }
@@ -196,17 +203,40 @@ static void on_loaded(void *arg, enum rr_err err, const struct room_snapshot *sn
         hub__answer_waiting(r, RR_OK);
 }
 
+/* From where to load: our own position. At the first load: far enough back for those who wait with a position (they come
+ * from another worker), as far as our log reaches. */
+static void load_position(const struct room *r, uint64_t *epoch, uint64_t *seq)
+{
+    uint64_t newest = 0;
+
+    *epoch = r->epoch;
+    *seq = r->seq;
+    for (const struct waiting_join *w = r->waiting; r->epoch == 0 && w; w = w->next) {
+        if (w->epoch == 0 || (*epoch && w->epoch != *epoch))
+            continue;
+        *seq = *epoch && *seq < w->seq ? *seq : w->seq;
+        *epoch = w->epoch;
+        newest = newest > w->seq ? newest : w->seq;
+    }
+    if (r->epoch == 0 && newest > ROOM_LOG_MAX && *seq < newest - ROOM_LOG_MAX)
+        *seq = newest - ROOM_LOG_MAX;
+}
+
 void feed__load(struct room *r)
 {
     struct load_ticket *t = rr_xcalloc(1, sizeof(*t));
+    uint64_t epoch = 0;
+    uint64_t seq = 0;
 
+    held_clear(r); /* older than this load, which brings them */
+    load_position(r, &epoch, &seq);
     r->feed = FEED_LOADING;
     r->retry_at_us = 0;
-    r->load_inflight = true;
+    r->load_no = ++r->hub->load_no;
     t->hub = r->hub;
-    t->load_no = ++r->load_no;
+    t->load_no = r->load_no;
     memcpy(t->room_id, r->id, sizeof(t->room_id));
-    r->hub->opts.bus->load(r->hub->opts.bus->impl, r->id, r->epoch, r->seq, on_loaded, t);
+    r->hub->opts.bus->load(r->hub->opts.bus->impl, r->id, epoch, seq, on_loaded, t);
 }
 
 void feed__message(struct room *r, const struct room_msg *m)
@@ -225,14 +255,17 @@ void feed__message(struct room *r, const struct room_msg *m)
     }
     if (m->epoch == r->epoch && m->seq <= r->seq)
         return;
-    if (r->epoch == 0 && m->seq == 1)
-        r->epoch = m->epoch; /* the room's very first push made its epoch */
+    if (m->epoch != r->epoch && m->seq == 1) {
+        /* The first push of a new room, or of another run of Redis: nothing came before it. */
+        log_clear(r);
+        r->epoch = m->epoch;
+        r->seq = 0;
+    }
     if (m->epoch == r->epoch && m->seq == r->seq + 1) {
         apply(r, m);
         return;
     }
     log_notice("room_gap", "room feed jumped from %llu to %llu, loading",
                (unsigned long long)r->seq, (unsigned long long)m->seq);
-    feed__load(r);
-    feed__message(r, m); /* held until the load is done */
+    feed__load(r); /* brings m too: it was logged before it was published */
 }

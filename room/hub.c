@@ -93,7 +93,7 @@ struct rr_frame *hub__push_frame(struct hub *h, const char *room_id, uint64_t ep
     return f;
 }
 
-void hub__fanout(struct room *r, struct rr_frame *frame, uint64_t seq, uint64_t latest_key)
+void hub__fanout(struct room *r, struct rr_frame *frame, uint64_t latest_key)
 {
     struct fanout *job = NULL;
 
@@ -101,7 +101,6 @@ void hub__fanout(struct room *r, struct rr_frame *frame, uint64_t seq, uint64_t 
         return;
     job = rr_xcalloc(1, sizeof(*job));
     job->frame = rr_frame_ref(frame);
-    job->seq = seq;
     job->latest_key = latest_key;
     job->n = r->members_n;
     /* Who is first rotates, so nobody is always last. */
@@ -131,11 +130,11 @@ static void members_compact(struct room *r)
 /* Sends to at most *budget members; true when the job is done. */
 static bool fanout_slice(struct room *r, struct fanout *job, uint32_t *budget)
 {
-    while (job->done < job->n && *budget > 0) {
+    while (*budget > 0 && job->done < job->n) {
         struct session *s = r->members[(job->start + job->done) % job->n];
 
         job->done++;
-        if (!s || (job->seq && s->joined_seq >= job->seq))
+        if (!s)
             continue;
         --*budget;
         if (job->latest_key)
@@ -165,8 +164,12 @@ bool hub_run(struct hub *h, uint32_t budget)
         }
         if (!r->jobs)
             members_compact(r);
-        if (budget == 0)
+        if (budget == 0) {
+            /* To the end of the list: next time the others come first. */
+            HASH_DEL(h->rooms, r);
+            HASH_ADD_STR(h->rooms, id, r);
             return true;
+        }
     }
     return false;
 }
@@ -180,7 +183,7 @@ void hub_push_local(struct hub *h, const char *room_id, struct rr_slice biz_code
     if (!r || r->members_live == 0)
         return;
     f = hub__push_frame(h, room_id, 0, 0, biz_code, payload);
-    hub__fanout(r, f, 0, latest_key);
+    hub__fanout(r, f, latest_key);
     rr_frame_unref(&f);
 }
 
@@ -217,7 +220,6 @@ static void member_add(struct room *r, struct session *s)
     s->member_index = r->members_n;
     r->members[r->members_n++] = s;
     r->members_live++;
-    s->joined_seq = r->seq;
     session_set_state(s, SESSION_JOINED, r);
 }
 
@@ -237,6 +239,7 @@ void hub_on_left(void *hub, struct session *s)
 
 void hub_leave(struct session *s)
 {
+    s->join_no++;
     if (s->state == SESSION_JOINED)
         session_set_state(s, SESSION_AUTHED, NULL);
 }
@@ -281,7 +284,7 @@ void hub__answer(struct room *r, struct session *s, uint32_t req_id, uint64_t ep
             .payload = rr_slice_of(r->kept[i].payload, r->kept[i].payload_len),
         };
     }
-    a.online = r->online > r->members_live ? r->online : r->members_live;
+    a.online = hub_online(r->hub, r->id);
     r->hub->opts.joined(r->hub->opts.arg, s, req_id, RR_OK, &a);
 }
 
@@ -296,9 +299,9 @@ void hub__answer_waiting(struct room *r, enum rr_err err)
         r->waiting = w->next;
         if (!r->waiting)
             r->waiting_tail = &r->waiting;
-        if (s && s->state == SESSION_AUTHED) {
-            if (err)
-                h->opts.joined(h->opts.arg, s, w->req_id, err, NULL);
+        if (s && s->state != SESSION_CLOSING) {
+            if (err || w->join_no != s->join_no)
+                h->opts.joined(h->opts.arg, s, w->req_id, err ? err : RR_CONFLICT, NULL);
             else
                 hub__answer(r, s, w->req_id, w->epoch, w->seq);
         }
@@ -324,6 +327,7 @@ void hub_join(struct hub *h, struct session *s, uint32_t req_id, const char *roo
     }
     w = rr_xcalloc(1, sizeof(*w));
     w->session_id = s->id;
+    w->join_no = s->join_no;
     w->req_id = req_id;
     w->epoch = epoch;
     w->seq = seq;
@@ -347,7 +351,8 @@ void hub_on_room_msg(struct hub *h, const char *room_id, const struct room_msg *
 
     if (!r)
         return;
-    if (m->epoch == 0 && m->seq == 0) /* each line of chat its own key: they only push each other out of a slow queue */
+    /* Unlogged: each its own key, they only push each other out of a slow queue. */
+    if (m->epoch == 0 && m->seq == 0)
         hub_push_local(h, room_id, m->biz_code, m->payload, ROOM_UNLOGGED_KEY | ++h->unlogged);
     else
         feed__message(r, m);
@@ -364,8 +369,8 @@ void hub_on_bus_state(struct hub *h, bool up)
     /* Members stay; after the new ack the log since our last seq is loaded. */
     HASH_ITER (hh, h->rooms, r, tmp) {
         r->feed = r->epoch ? FEED_LIVE : FEED_SUBSCRIBING;
-        r->load_no++;
-        r->load_inflight = false;
+        r->load_no = 0;
+        r->retry_at_us = 0;
         hub__answer_waiting(r, RR_UNAVAILABLE);
     }
 }
@@ -386,8 +391,7 @@ static void on_count(void *arg, enum rr_err err, int64_t online)
             r->online_told = online;
             pack_map(&b, 1);
             pack_kv_int(&b, "online", online);
-            hub_push_local(t->hub, r->id, rr_slice_str("ROOM_COUNT"), rr_slice_of(b.p, b.len),
-                           1);
+            hub_push_local(t->hub, r->id, rr_slice_str("ROOM_COUNT"), rr_slice_of(b.p, b.len), 1);
             rr_buf_fini(&b);
         }
     }

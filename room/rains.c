@@ -70,6 +70,8 @@ static enum rr_err learn_config(struct rain_entry *e, const char *room_id,
     if (e->live.room_id[0] && strcmp(e->live.room_id, room_id) != 0)
         return RR_BAD_REQUEST; /* a code never changes its room */
     strncpy(e->live.room_id, room_id, sizeof(e->live.room_id) - 1);
+    if (t1 > e->live.t1_ms)
+        e->end_told = false; /* extended at the last moment: there is another end to tell */
     e->live.t0_ms = t0;
     e->live.t1_ms = t1;
     e->live.total_fen = total;
@@ -87,30 +89,32 @@ enum rr_err rains_learn(struct rains *rs, const char *room_id, struct rr_slice b
     struct rr_slice code;
     struct rain_node *n = NULL;
     enum rr_err err = RR_OK;
+    bool over = rr_slice_eq_str(biz_code, "RED_PACKET_END") ||
+                rr_slice_eq_str(biz_code, "RED_PACKET_RESULT") ||
+                rr_slice_eq_str(biz_code, "RED_PACKET_CANCEL");
 
     if (unpack_scan(payload, RR_DEPTH_MAX) || unpack_next(&cursor, &map) ||
         unpack_get_str(&map, "config_code", &code) || !rain_code_valid(code))
         return RR_BAD_REQUEST;
-    /* END and RESULT repeat the configuration, so that a worker that never saw the start still knows the rain: somebody
-     * may have to ask again what he got. */
+    /* END and RESULT repeat the configuration, so that a worker that never saw the start still
+     * knows the rain: somebody may have to ask again what he got. */
     n = node_get(rs, code);
     err = learn_config(&n->entry, room_id, &map);
     if (n->entry.live.count == 0) {
         HASH_DEL(rs->by_code, n);
         free(n);
-        return err;
+        /* A rain given up before it started was never known here. */
+        return rr_slice_eq_str(biz_code, "RED_PACKET_CANCEL") ? RR_OK : err;
     }
     if (strcmp(n->entry.live.room_id, room_id) != 0)
         return RR_BAD_REQUEST;
-    if (rr_slice_eq_str(biz_code, "RED_PACKET_END") ||
-        rr_slice_eq_str(biz_code, "RED_PACKET_RESULT") ||
-        rr_slice_eq_str(biz_code, "RED_PACKET_CANCEL")) {
-        n->entry.live.ended = true;
-        n->entry.end_told = true;
-        if (!n->entry.over)
-            n->entry.over_since_us = now_us;
-        n->entry.over = true;
-    }
+    if (!over)
+        return err;
+    n->entry.live.ended = true;
+    n->entry.end_told = true;
+    if (!n->entry.over)
+        n->entry.over_since_us = now_us;
+    n->entry.over = true;
     return RR_OK;
 }
 

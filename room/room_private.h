@@ -1,4 +1,5 @@
-/* room_private.h - struct room, shared by hub.c (membership, fan-out) and feed.c (what the bus brings). */
+/* room_private.h - struct room, shared by hub.c (membership, fan-out) and feed.c (what the bus
+ * brings). */
 #ifndef ROOM_PRIVATE_H
 #define ROOM_PRIVATE_H
 
@@ -7,18 +8,19 @@
 #include "room/hub.h"
 
 enum {
-    ROOM_LOG_MAX = 128,       /* recent must-arrive pushes kept for recovery */
-    ROOM_HELD_MAX = 1024,     /* live messages held while the log is loaded */
-    ROOM_KEPT_MAX = 16,       /* rain states kept for late joiners */
-    ROOM_IDLE_US = 60000000,  /* unsubscribe an empty room after this */
-    ROOM_COUNT_US = 1000000,  /* presence is published at most this often */
-    ROOM_RETRY_US = 500000,   /* a failed load is tried again after this */
+    ROOM_LOG_MAX = 128,      /* recent must-arrive pushes kept for recovery */
+    ROOM_HELD_MAX = 1024,    /* live messages held while the log is loaded */
+    ROOM_KEPT_MAX = 16,      /* rain states kept for late joiners */
+    ROOM_IDLE_US = 60000000, /* unsubscribe an empty room after this */
+    ROOM_COUNT_US = 1000000, /* presence is published at most this often */
+    ROOM_RETRY_US = 500000,  /* a failed load is tried again after this */
 };
 
 /* Keys of unlogged pushes never meet those of tickers and counts. */
 #define ROOM_UNLOGGED_KEY (UINT64_C(1) << 63)
 
-/* FEED_SUBSCRIBING: waits for the ack. FEED_LOADING: reads the log, holds what comes. FEED_LIVE: follows. */
+/* FEED_SUBSCRIBING: waits for the ack. FEED_LOADING: reads the log, holds what comes. FEED_LIVE:
+ * follows. */
 enum feed_state { FEED_SUBSCRIBING, FEED_LOADING, FEED_LIVE };
 
 struct log_item {
@@ -41,13 +43,14 @@ struct waiting_join {
     uint64_t epoch;
     uint64_t seq;
     uint32_t req_id;
+    uint32_t join_no; /* the session's when it asked */
     struct waiting_join *next;
 };
 
-/* One fan-out: goes once around the members, starting at a rotating index. */
+/* One fan-out: goes once around the members there are, starting at a rotating index. Who joins later stands behind them:
+ * his snapshot has what is being sent. */
 struct fanout {
     struct rr_frame *frame;
-    uint64_t seq;        /* joiners with a newer snapshot are skipped; 0: nobody is */
     uint64_t latest_key; /* 0: must arrive */
     uint32_t start;
     uint32_t done; /* members visited */
@@ -59,12 +62,11 @@ struct room {
     char id[RR_ROOM_ID_MAX + 1];
     struct hub *hub;
     enum feed_state feed;
-    bool load_inflight;
-    uint64_t load_no; /* answers of older loads are ignored */
+    uint64_t load_no; /* of the latest load, unique in the hub; answers of older ones are ignored */
     uint64_t epoch;
     uint64_t seq;
     struct log_item log[ROOM_LOG_MAX]; /* ring by seq % ROOM_LOG_MAX */
-    struct msg_copy *held; /* ROOM_HELD_MAX, allocated on first use */
+    struct msg_copy *held;             /* ROOM_HELD_MAX, allocated on first use */
     uint32_t held_n;
     bool held_overflow;
     struct msg_copy kept[ROOM_KEPT_MAX]; /* oldest first */
@@ -92,12 +94,13 @@ struct hub {
     struct hub_opts opts;
     struct room *rooms;
     bool bus_up;
+    uint64_t load_no;
     uint64_t broadcasts;
     uint64_t unlogged; /* numbers the keys of unlogged pushes */
 };
 
 struct room *hub__room_find(const struct hub *h, const char *room_id);
-void hub__fanout(struct room *r, struct rr_frame *frame, uint64_t seq, uint64_t latest_key);
+void hub__fanout(struct room *r, struct rr_frame *frame, uint64_t latest_key);
 struct rr_frame *hub__push_frame(struct hub *h, const char *room_id, uint64_t epoch, uint64_t seq,
                                  struct rr_slice biz_code, struct rr_slice payload);
 /* Answers one JOIN from memory. */

@@ -26,12 +26,10 @@ struct session_table {
 
 enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s, int64_t *retry_after_ms)
 {
-    int64_t step_us = 1000000 / per_s;
+    int64_t step_us = per_s < 1000000 ? 1000000 / per_s : 1;
     int64_t burst_us = step_us * per_s * 2;
     int64_t tat_us = b->tat_us > now_us ? b->tat_us : now_us;
 
-    if (step_us == 0)
-        step_us = 1;
     if (tat_us + step_us - now_us > burst_us) {
         *retry_after_ms = (tat_us + step_us - now_us - burst_us) / 1000 + 1;
         return RR_RATE_LIMITED;

@@ -191,7 +191,8 @@ static void admin_stop(struct admin *a)
     uv_timer_stop(&a->tick);
     uv_close((uv_handle_t *)&a->tick, NULL);
     uv_close((uv_handle_t *)&a->sigterm, NULL);
-    /* Jobs end first (a sweep may still submit its deletes, which are refused), then their answers have nowhere to go. */
+    /* Jobs end first (a sweep may still submit its deletes, which are refused), then their answers
+     * have nowhere to go. */
     db_pool_destroy(a->db);
     producer_destroy(a->producer, DRAIN_KAFKA_MS);
     admin_http_close(a->http);

@@ -1,5 +1,6 @@
-/* admin.h - the admin child: private HTTP listener (/livez, /readyz, /metrics, the JSON API of platforms' backends), and the
- * sweeper of the outbox. Blocking work runs on its database threads, exactly as in a worker. */
+/* admin.h - the admin child: private HTTP listener (/livez, /readyz, /metrics, the JSON API of
+ * platforms' backends), and the sweeper of the outbox. Blocking work runs on its database threads,
+ * exactly as in a worker. */
 #ifndef SERVER_ADMIN_H
 #define SERVER_ADMIN_H
 
@@ -44,8 +45,9 @@ struct admin {
 int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *mapping,
                uint32_t slot);
 
-/* Ready: workers run, Redis answers; until that was so once, MySQL and Kafka too. Later their absence only degrades what needs
- * them: taking every viewer off because the books are behind would help nobody. Text for /readyz?verbose into *out. */
+/* Ready: workers run, Redis answers; until that was so once, MySQL and Kafka too. Later their
+ * absence only degrades what needs them: taking every viewer off because the books are behind would
+ * help nobody. Text for /readyz?verbose into *out. */
 bool admin_ready(struct admin *a, struct rr_buf *out);
 
 #endif

@@ -1,4 +1,5 @@
-/* admin_api.c - the routes of the private listener. Rain and wallet commands become the same jobs an anchor's frames become. */
+/* admin_api.c - the routes of the private listener. Rain and wallet commands become the same jobs
+ * an anchor's frames become. */
 #include "admin_http.h"
 
 #include "admin_json.h"

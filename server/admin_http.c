@@ -78,7 +78,7 @@ static struct http_answer *request_begin(struct admin_http *h, struct lws *wsi, 
     copy_header(wsi, WSI_TOKEN_HTTP_URI_ARGS, a->rq.query, sizeof(a->rq.query));
     copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, auth, sizeof(auth));
     if (strncasecmp(auth, "Bearer ", 7) == 0)
-        snprintf(a->rq.bearer, sizeof(a->rq.bearer), "%s", auth + 7);
+        (void)rr_slice_copy(rr_slice_str(auth + 7), a->rq.bearer, sizeof(a->rq.bearer));
     HASH_ADD(hh, h->requests, rq.id, sizeof(a->rq.id), a);
     c->wsi = wsi;
     c->answer = a;
@@ -99,8 +99,10 @@ static int request_start(struct admin_http *h, struct lws *wsi, struct http_conn
     copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
     n = strtol(length, NULL, 10);
     if (a->rq.post && (n < 0 || n > ADMIN_BODY_MAX ||
-                       lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0))
-        return lws_return_http_status(wsi, HTTP_STATUS_REQ_ENTITY_TOO_LARGE, NULL) < 0 ? -1 : -1;
+                       lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)) {
+        (void)lws_return_http_status(wsi, HTTP_STATUS_REQ_ENTITY_TOO_LARGE, NULL);
+        return -1; /* the body is not read */
+    }
     if (a->rq.post && n > 0)
         return 0;
     admin_route(h->admin, &a->rq);
@@ -143,8 +145,8 @@ static int on_writable(struct admin_http *h, struct lws *wsi, struct http_conn *
     return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
-void admin_http_answer(struct admin_http *h, uint64_t request_id, unsigned status,
-                       const char *type, const struct rr_buf *body)
+void admin_http_answer(struct admin_http *h, uint64_t request_id, unsigned status, const char *type,
+                       const struct rr_buf *body)
 {
     struct http_answer *a = NULL;
 
@@ -274,7 +276,8 @@ void admin_http_free(struct admin_http *h)
 
     if (!h)
         return;
-    /* On a foreign loop the first call only closed handles; after the loop ran, the second one frees. */
+    /* On a foreign loop the first call only closed handles; after the loop ran, the second one
+     * frees. */
     lws_context_destroy(h->context);
     HASH_ITER (hh, h->requests, a, tmp)
         answer_free(h, a);

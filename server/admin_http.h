@@ -1,4 +1,5 @@
-/* admin_http.h - the private HTTP/1.1 listener: requests in, one JSON or text answer out. The only lws code of the admin child. */
+/* admin_http.h - the private HTTP/1.1 listener: requests in, one JSON or text answer out. The only
+ * lws code of the admin child. */
 #ifndef SERVER_ADMIN_HTTP_H
 #define SERVER_ADMIN_HTTP_H
 
@@ -20,9 +21,10 @@ RR_MUST_CHECK enum rr_err admin_http_create(struct admin_http **out, struct admi
 void admin_http_close(struct admin_http *h); /* the loop must run on; then admin_http_free() */
 void admin_http_free(struct admin_http *h);
 
-/* The answer to a request; nothing happens when it is gone. type: "application/json" or "text/plain; version=0.0.4". */
-void admin_http_answer(struct admin_http *h, uint64_t request_id, unsigned status,
-                       const char *type, const struct rr_buf *body);
+/* The answer to a request; nothing happens when it is gone. type: "application/json" or
+ * "text/plain; version=0.0.4". */
+void admin_http_answer(struct admin_http *h, uint64_t request_id, unsigned status, const char *type,
+                       const struct rr_buf *body);
 
 /* admin_api.c: routes a whole request. It is answered before this returns, or later by its id. */
 void admin_route(struct admin *a, const struct admin_request *rq);

@@ -183,8 +183,8 @@ static enum rr_err fill(json_t *o, struct rain_job *j, const char **field)
 
 enum rr_err admin_json_fill(struct rr_slice body, struct rain_job *j, const char **field)
 {
-    json_t *o = body.len ? json_loadb(body.p, body.len, JSON_REJECT_DUPLICATES, NULL)
-                         : json_object();
+    json_t *o =
+        body.len ? json_loadb(body.p, body.len, JSON_REJECT_DUPLICATES, NULL) : json_object();
     enum rr_err err = RR_BAD_REQUEST;
 
     *field = "body";
@@ -206,13 +206,12 @@ static void user_set(json_t *o, const char *key, int64_t user_id)
 
 static json_t *rain_json(const struct rain_info *r)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:s}", "code",
-                          r->code, "room", r->spec.room_id, "biz_id", r->spec.biz_id, "total",
-                          (json_int_t)r->spec.total_fen, "count", (json_int_t)r->spec.count,
-                          "split", rain_split_name(r->spec.split), "limit",
-                          (json_int_t)r->spec.limit, "shards", (json_int_t)r->spec.shards, "text",
-                          r->spec.text, "status", rain_status_name(r->status), "seed_hash",
-                          r->seed_hash);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s, s:s, s:s}", "code", r->code, "room",
+        r->spec.room_id, "biz_id", r->spec.biz_id, "total", (json_int_t)r->spec.total_fen, "count",
+        (json_int_t)r->spec.count, "split", rain_split_name(r->spec.split), "limit",
+        (json_int_t)r->spec.limit, "shards", (json_int_t)r->spec.shards, "text", r->spec.text,
+        "status", rain_status_name(r->status), "seed_hash", r->seed_hash);
 
     user_set(o, "sender", r->spec.sender_id);
     json_object_set_new(o, "lo", json_integer(r->spec.lo_fen));

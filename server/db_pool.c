@@ -23,7 +23,7 @@ struct db_pool {
     struct lane lanes[DB_LANES];
     struct db_job *finished; /* {mu} newest first */
     bool stopping;           /* {mu} */
-    uv_async_t async; /* [loop] */
+    uv_async_t async;        /* [loop] */
     pthread_t *threads;
     uint32_t threads_n;
 };

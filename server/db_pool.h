@@ -1,6 +1,6 @@
-/* db_pool.h - the threads that may block: MySQL and synchronous Redis. Each thread has its own connections.
- * A job runs on a thread and comes back to the loop, exactly once. Two lanes: people who run rains first; viewers' reads
- * at most DB_VIEWER_MAX waiting, else RR_BUSY. */
+/* db_pool.h - the threads that may block: MySQL and synchronous Redis. Each thread has its own
+ * connections. A job runs on a thread and comes back to the loop, exactly once. Two lanes: people
+ * who run rains first; viewers' reads at most DB_VIEWER_MAX waiting, else RR_BUSY. */
 #ifndef SERVER_DB_POOL_H
 #define SERVER_DB_POOL_H
 
@@ -24,9 +24,9 @@ struct db_ctx {
 };
 
 struct db_job {
-    void (*run)(struct db_job *job, struct db_ctx *ctx);  /* [thread] */
-    void (*done)(struct db_job *job);                     /* [loop] frees the job */
-    struct db_job *next;                                  /* {mu} */
+    void (*run)(struct db_job *job, struct db_ctx *ctx); /* [thread] */
+    void (*done)(struct db_job *job);                    /* [loop] frees the job */
+    struct db_job *next;                                 /* {mu} */
 };
 
 struct db_pool;
@@ -36,7 +36,8 @@ RR_MUST_CHECK enum rr_err db_pool_create(struct db_pool **out, uv_loop_t *loop,
                                          const char *owner);
 /* RR_BUSY: the lane is full; the job is still the caller's. */
 RR_MUST_CHECK enum rr_err db_pool_submit(struct db_pool *p, enum db_lane lane, struct db_job *job);
-/* Runs what is queued to its end, joins the threads, calls every done(); then the loop must run once to close the handle. */
+/* Runs what is queued to its end, joins the threads, calls every done(); then the loop must run
+ * once to close the handle. */
 void db_pool_destroy(struct db_pool *p);
 
 #endif

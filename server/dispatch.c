@@ -57,7 +57,7 @@ void reply_send(struct worker *w, struct session *s, const struct rr_buf *messag
     struct rr_frame *f = NULL;
 
     RR_ASSERT(!message->failed);
-    f = rr_frame_create(message->p, message->len, ws_transport(w->ws)->headroom);
+    f = rr_frame_create(message->p, message->len, w->transport->headroom);
     session_send(s, f);
     rr_frame_unref(&f);
 }
@@ -83,9 +83,9 @@ void reply_error(struct worker *w, struct session *s, uint32_t req_id, enum rr_e
     retry_ms = why->retry_after_ms;
     if (retry_ms == 0 && (code == RESULT_BUSY || code == RESULT_RATE_LIMITED))
         retry_ms = 200;
-    msg_reply_begin(&b, req_id, code,
-                    (uint32_t)((why->field != NULL) + (why->reason != NULL) + (retry_ms != 0) +
-                               why->has_next));
+    msg_reply_begin(
+        &b, req_id, code,
+        (uint32_t)((why->field != NULL) + (why->reason != NULL) + (retry_ms != 0) + why->has_next));
     if (why->field)
         pack_kv_str(&b, "field", why->field);
     if (why->reason)
@@ -109,8 +109,8 @@ static enum rr_err rate_check(struct worker *w, struct session *s, unsigned need
     else if (needs & RATE_SAY)
         err = rate_take(&s->rate_say, now_us, w->conf->limits_say_per_s, &why->retry_after_ms);
     else
-        err =
-            rate_take(&s->rate_command, now_us, w->conf->limits_command_per_s, &why->retry_after_ms);
+        err = rate_take(&s->rate_command, now_us, w->conf->limits_command_per_s,
+                        &why->retry_after_ms);
     if (err)
         rr_metric_add(&w->metrics->rate_limited_total, 1);
     return err;
@@ -119,10 +119,10 @@ static enum rr_err rate_check(struct worker *w, struct session *s, unsigned need
 static enum rr_err requirements_check(struct worker *w, struct session *s, unsigned needs,
                                       struct refusal *why)
 {
-    if (s->state == SESSION_NEW && !(needs & ANON_OK))
-        return RR_UNAUTHORIZED;
     if (rate_check(w, s, needs, why))
         return RR_RATE_LIMITED;
+    if (s->state == SESSION_NEW && !(needs & ANON_OK))
+        return RR_UNAUTHORIZED;
     if ((needs & NOT_GUEST) && s->role == ROLE_GUEST)
         return RR_NOT_ELIGIBLE;
     if ((needs & NEEDS_ROOM) && s->state != SESSION_JOINED) {

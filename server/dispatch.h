@@ -1,4 +1,5 @@
-/* dispatch.h - from a whole client message to its handler, and the one place where errors become wire codes. */
+/* dispatch.h - from a whole client message to its handler, and the one place where errors become
+ * wire codes. */
 #ifndef SERVER_DISPATCH_H
 #define SERVER_DISPATCH_H
 

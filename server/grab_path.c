@@ -15,8 +15,7 @@
 #include <uthash.h>
 
 enum {
-    EARLY_MS = 100,    /* a grab this close to the opening waits for it instead of being told NOT_STARTED */
-    EARLY_MAX = 65536, /* waiting ones; more are told */
+    EARLY_MS = 100, /* a grab this close to the opening waits for it, it is not told NOT_STARTED */
 };
 
 /* A record between producer_send() and its report. */
@@ -27,12 +26,6 @@ struct sent_record {
     UT_hash_handle hh;
 };
 
-struct early_grab {
-    struct pool_shard at;
-    struct grab grab;
-    int64_t release_us;
-};
-
 struct grab_path {
     struct worker *w;
     struct grab_batch *batch;
@@ -41,11 +34,7 @@ struct grab_path {
     struct sent_record *sent;
     uint64_t sent_last_id;
     uint64_t reply_outbox; /* handle for the reply being worked through, 0: none yet */
-    struct early_grab *early;
-    uint32_t early_n;
-    uint32_t early_cap;
-    int64_t early_next_us; /* the earliest release, INT64_MAX: none waits */
-    uv_timer_t timer; /* batch window, early grabs */
+    uv_timer_t timer;      /* batch window, deferred grabs, PENDING */
 };
 
 static void timer_arm(struct grab_path *p);
@@ -192,31 +181,17 @@ void grab_path_report(void *grab_path, uint64_t id, bool ok)
 
 /* ---- the script's side ---- */
 
-static bool early_hold(struct grab_path *p, const struct pool_shard *at, const struct grab *g,
-                       int64_t release_us)
-{
-    if (p->early_n == EARLY_MAX)
-        return false;
-    if (p->early_n == p->early_cap) {
-        p->early_cap = p->early_cap ? p->early_cap * 2 : 256;
-        p->early = rr_xrealloc(p->early, p->early_cap, sizeof(*p->early));
-    }
-    p->early[p->early_n++] =
-        (struct early_grab){.at = *at, .grab = *g, .release_us = release_us};
-    if (release_us < p->early_next_us)
-        p->early_next_us = release_us;
-    return true;
-}
-
 /* Redis' clock says the opening is a moment away: ask again then, the viewer is not told. */
-static bool too_early(struct grab_path *p, const struct pool_shard *at, const struct grab *g,
-                      const struct grab_outcome *o, const struct pool_grab_reply *reply)
+static bool too_early(struct grab_path *p, const struct grab *g, const struct grab_outcome *o,
+                      const struct pool_grab_reply *reply)
 {
+    struct pending_grab out;
     int64_t wait_ms = reply ? reply->t0_ms - reply->now_ms : 0;
 
     if (o->rc != RR_NOT_STARTED || wait_ms <= 0 || wait_ms > EARLY_MS)
         return false;
-    return early_hold(p, at, g, rr_mono_us(p->w->clock) + (wait_ms + 1) * 1000);
+    return grab_pending_defer(p->pending, g->tag, rr_mono_us(p->w->clock) + (wait_ms + 1) * 1000,
+                              &out) == PENDING_STAY;
 }
 
 static void scripted(void *arg, const struct pool_shard *at, const struct grab *g,
@@ -225,8 +200,10 @@ static void scripted(void *arg, const struct pool_shard *at, const struct grab *
     struct grab_path *p = arg;
     struct pending_grab out;
 
-    if (too_early(p, at, g, o, reply))
+    if (too_early(p, g, o, reply)) {
+        timer_arm(p);
         return;
+    }
     switch (grab_pending_outcome(p->pending, g->tag, o, rr_mono_us(p->w->clock), &out)) {
     case PENDING_PRODUCE: produce(p, at, g, o, reply, out.opaque); break;
     case PENDING_TELL: tell(p, &out); break;
@@ -238,7 +215,8 @@ static void scripted(void *arg, const struct pool_shard *at, const struct grab *
     }
 }
 
-static void scripted_all(void *arg, const struct pool_shard *at, const struct pool_grab_reply *reply)
+static void scripted_all(void *arg, const struct pool_shard *at,
+                         const struct pool_grab_reply *reply)
 {
     struct grab_path *p = arg;
     struct rain_entry *e = rains_find(p->w->rains, rr_slice_str(at->code));
@@ -307,8 +285,10 @@ enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struc
     if (!g.tag)
         return RR_BUSY;
     if (now_ms < e->live.t0_ms && !m->u.grab.again) {
-        if (!early_hold(p, &at, &g, g.received_us + (e->live.t0_ms - now_ms) * 1000))
-            err = RR_NOT_STARTED;
+        struct pending_grab out;
+
+        grab_pending_defer(p->pending, g.tag, g.received_us + (e->live.t0_ms - now_ms) * 1000,
+                           &out);
     } else if (grab_batch_add(p->batch, &at, &g) != RR_OK) {
         err = RR_BUSY;
     }
@@ -318,35 +298,11 @@ enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struc
     return err;
 }
 
-static void early_release(struct grab_path *p)
-{
-    int64_t now_us = rr_mono_us(p->w->clock);
-    uint32_t kept = 0;
-
-    if (now_us < p->early_next_us)
-        return;
-    p->early_next_us = INT64_MAX;
-    for (uint32_t i = 0; i < p->early_n; i++) {
-        struct early_grab e = p->early[i];
-
-        if (now_us < e.release_us) {
-            p->early[kept++] = e;
-            if (e.release_us < p->early_next_us)
-                p->early_next_us = e.release_us;
-        } else {
-            struct pending_grab again = {.id = e.grab.tag, .at = e.at, .grab = e.grab};
-
-            run_again(p, &again);
-        }
-    }
-    p->early_n = kept;
-}
-
 static void on_timer(uv_timer_t *t)
 {
     struct grab_path *p = t->data;
 
-    early_release(p);
+    grab_pending_tick(p->pending, rr_mono_us(p->w->clock));
     grab_batch_tick(p->batch);
     timer_arm(p);
 }
@@ -357,8 +313,8 @@ static void timer_arm(struct grab_path *p)
     int64_t now_us = rr_mono_us(p->w->clock);
     int64_t wait_ms = 0;
 
-    if (p->early_next_us < at_us)
-        at_us = p->early_next_us;
+    if (grab_pending_next_us(p->pending) < at_us)
+        at_us = grab_pending_next_us(p->pending);
     if (at_us == INT64_MAX) {
         uv_timer_stop(&p->timer);
         return;
@@ -398,7 +354,6 @@ struct grab_path *grab_path_create(struct worker *w)
     struct grab_path *p = rr_xcalloc(1, sizeof(*p));
 
     p->w = w;
-    p->early_next_us = INT64_MAX;
     p->batch = grab_batch_create(&(struct grab_batch_opts){
         .clock = w->clock,
         .pool = w->pool,
@@ -441,7 +396,6 @@ void grab_path_destroy(struct grab_path *p)
         HASH_DEL(p->sent, sent);
         free(sent);
     }
-    free(p->early);
     uv_timer_stop(&p->timer);
     uv_close((uv_handle_t *)&p->timer, timer_closed);
 }

@@ -1,7 +1,8 @@
 /* grab_path.h - a grab's way inside a worker: gate, batch, script, Kafka, reply.
- *   on_grab -> grab_path_submit -> [gate] -> grab_batch -> pool (script) -> grab_scripted -> producer -> grab_reported -> reply
- * The rules: an amount leaves only after a delivery report for a record produced after this script's reply and within 2 s of
- * its call (rain/grab_pending.h); PENDING after rain.pending_ms; the final answer to whatever socket the user has then. */
+ *   on_grab -> grab_path_submit -> [gate] -> grab_batch -> pool (script) -> grab_scripted ->
+ * producer -> grab_reported -> reply The rules: an amount leaves only after a delivery report for a
+ * record produced after this script's reply and within 2 s of its call (rain/grab_pending.h);
+ * PENDING after rain.pending_ms; the final answer to whatever socket the user has then. */
 #ifndef SERVER_GRAB_PATH_H
 #define SERVER_GRAB_PATH_H
 
@@ -14,7 +15,8 @@ struct refusal;
 struct grab_path;
 
 struct grab_path *grab_path_create(struct worker *w);
-void grab_path_destroy(struct grab_path *p); /* closes its timer; the loop must run once afterwards */
+void grab_path_destroy(
+    struct grab_path *p); /* closes its timer; the loop must run once afterwards */
 
 /* One GRAB of a joined session. */
 RR_MUST_CHECK enum rr_err grab_path_submit(struct grab_path *p, struct session *s,

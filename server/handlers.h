@@ -1,5 +1,6 @@
-/* handlers.h - one function per client message; dispatch.c binds them to rows with their requirements, so no handler checks
- * who may call it. RR_OK: answered, or will be. Anything else: nothing happened, dispatch answers with that error. */
+/* handlers.h - one function per client message; dispatch.c binds them to rows with their
+ * requirements, so no handler checks who may call it. RR_OK: answered, or will be. Anything else:
+ * nothing happened, dispatch answers with that error. */
 #ifndef SERVER_HANDLERS_H
 #define SERVER_HANDLERS_H
 

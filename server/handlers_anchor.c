@@ -1,4 +1,5 @@
-/* handlers_anchor.c - what the anchor of a room may ask. Dispatch has checked that s is the anchor of its room. */
+/* handlers_anchor.c - what the anchor of a room may ask. Dispatch has checked that s is the anchor
+ * of its room. */
 #include "handlers.h"
 
 #include "base/alloc.h"
@@ -86,8 +87,7 @@ enum rr_err on_prepare(struct worker *w, struct session *s, const struct msg *m,
                        struct refusal *why)
 {
     struct rain_job *j = NULL;
-    enum rr_err err =
-        submit_for_code(w, s, m, m->u.prepare.code, RAIN_JOB_PREPARE, why, &j);
+    enum rr_err err = submit_for_code(w, s, m, m->u.prepare.code, RAIN_JOB_PREPARE, why, &j);
 
     return err ? err : rain_job_submit(j, DB_LANE_ANCHOR);
 }
@@ -176,7 +176,8 @@ enum rr_err on_announce(struct worker *w, struct session *s, const struct msg *m
     return RR_OK;
 }
 
-/* Kick and mute reach the user wherever his sockets are: by the control channel, to every worker. */
+/* Kick and mute reach the user wherever his sockets are: by the control channel, to every worker.
+ */
 static enum rr_err send_control(struct worker *w, struct session *s, const struct msg *m,
                                 const char *kind, int64_t user_id, int64_t secs)
 {
@@ -257,7 +258,8 @@ void control_message(struct worker *w, struct rr_slice payload)
         log_warn("control_malformed", "ignored");
         return;
     }
-    if (unpack_get_int(&map, "secs", &secs))
-        return;
+    if (unpack_get_int(&map, "secs", &secs) ||
+        (!rr_slice_eq_str(kind, "kick") && !rr_slice_eq_str(kind, "mute")))
+        return; /* of a newer version */
     control_user(w, room_id, rr_slice_eq_str(kind, "kick"), user_id, secs);
 }

@@ -1,4 +1,5 @@
-/* handlers_viewer.c - what every client may ask: who I am, rooms, heartbeat, grab, my grants, chat. */
+/* handlers_viewer.c - what every client may ask: who I am, rooms, heartbeat, grab, my grants, chat.
+ */
 #include "handlers.h"
 
 #include "base/alloc.h"
@@ -86,9 +87,11 @@ enum rr_err on_hello(struct worker *w, struct session *s, const struct msg *m, s
     return RR_OK;
 }
 
-/* A JOIN on its way: in a room with an open rain the user's next seq is read first, one call to Redis. */
+/* A JOIN on its way: in a room with an open rain the user's next seq is read first, one call to
+ * Redis. */
 struct join_lookup {
     struct session_ref ref;
+    uint32_t join_no; /* the session's when it asked */
     char room_id[RR_ROOM_ID_MAX + 1];
     uint64_t epoch;
     uint64_t seq;
@@ -100,7 +103,9 @@ static void join_looked_up(void *arg, enum rr_err err, uint32_t next)
     struct join_lookup *l = arg;
     struct session *s = session_by_id(l->ref.worker->sessions, l->ref.session_id);
 
-    if (s && s->state != SESSION_CLOSING) {
+    if (s && s->join_no != l->join_no) {
+        join_answer(l->ref.worker, s, l->ref.req_id, RR_CONFLICT, NULL);
+    } else if (s && s->state != SESSION_CLOSING) {
         s->next_known = err == RR_OK;
         s->next_seq = next;
         memcpy(s->next_code, l->code, sizeof(s->next_code));
@@ -131,6 +136,7 @@ static void join_start(struct worker *w, struct session *s, uint32_t req_id, con
     struct pool_shard at;
     struct join_lookup *l = NULL;
 
+    s->join_no++;
     s->next_known = false;
     rains_each(w->rains, find_open_rain, &q);
     if (!q.found || !w->bus_up) {
@@ -139,6 +145,7 @@ static void join_start(struct worker *w, struct session *s, uint32_t req_id, con
     }
     l = rr_xcalloc(1, sizeof(*l));
     l->ref = (struct session_ref){.worker = w, .session_id = s->id, .req_id = req_id};
+    l->join_no = s->join_no;
     l->epoch = epoch;
     l->seq = seq;
     snprintf(l->room_id, sizeof(l->room_id), "%s", room_id);
@@ -215,8 +222,10 @@ void join_answer(void *worker, struct session *s, uint32_t req_id, enum rr_err e
 {
     struct worker *w = worker;
 
+    struct refusal superseded = {.reason = "another JOIN or a LEAVE came after it"};
+
     if (err) {
-        reply_error(w, s, req_id, err, NULL);
+        reply_error(w, s, req_id, err, err == RR_CONFLICT ? &superseded : NULL);
         return;
     }
     rr_metric_add(&w->metrics->joins_total, 1);

@@ -1,5 +1,5 @@
-/* main.c - redrain-server: one program, three roles. Started by hand it is the supervisor, which starts it again as worker and
- * admin child with their sockets. */
+/* main.c - redrain-server: one program, three roles. Started by hand it is the supervisor, which
+ * starts it again as worker and admin child with their sockets. */
 #include "admin.h"
 #include "base/conf.h"
 #include "base/log.h"
@@ -37,8 +37,9 @@ static int conf_check(const struct rr_conf *c)
         return 1;
     }
     if (!c->token_keys_file[0]) {
-        fprintf(stderr, "redrain-server: token.keys_file is required: without a key nobody could be "
-                        "told apart from anybody else\n");
+        fprintf(stderr,
+                "redrain-server: token.keys_file is required: without a key nobody could be "
+                "told apart from anybody else\n");
         return 1;
     }
     if (token_keys_load(c->token_keys_file, &keys, message, sizeof(message)) != RR_OK) {

@@ -24,7 +24,7 @@ struct producer {
     uv_poll_t poll;
     uv_timer_t timer; /* remakes a fatal producer; drains what a wake-up left */
     int event_fd;
-    uint32_t handles; /* open libuv handles while closing */
+    uint32_t handles;        /* open libuv handles while closing */
     pthread_mutex_t ping_mu; /* rk and topic are not dropped while a thread asks through them */
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
@@ -61,8 +61,8 @@ static bool conf_set_int(rd_kafka_conf_t *c, const char *key, int64_t value)
     return conf_set(c, key, text);
 }
 
-/* The settler drops duplicates, so librdkafka's own idempotence is not needed; before 2.4 it turns fatal after a
- * disconnect with OUT_OF_ORDER. */
+/* The settler drops duplicates, so librdkafka's own idempotence is not needed; before 2.4 it turns
+ * fatal after a disconnect with OUT_OF_ORDER. */
 static const char *idempotence(void)
 {
     return rd_kafka_version() >= 0x02040000 ? "true" : "false";
@@ -220,7 +220,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     (void)events;
     if (read(p->event_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
         return;
-    /* The fd is written only when the queue turns non-empty: drain it, or come back by the timer. */
+    /* The fd is written only when the queue turns non-empty: drain it, or come back by the timer.
+     */
     serve_and_arm(p);
 }
 

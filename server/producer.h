@@ -1,6 +1,6 @@
-/* producer.h - grants on their way to Kafka. Never blocks the loop: a full queue or an error leaves the record in the
- * outbox. Delivery reports wake the loop through a file descriptor. Broker errors heal by themselves; a fatal producer is
- * destroyed and made again. */
+/* producer.h - grants on their way to Kafka. Never blocks the loop: a full queue or an error leaves
+ * the record in the outbox. Delivery reports wake the loop through a file descriptor. Broker errors
+ * heal by themselves; a fatal producer is destroyed and made again. */
 #ifndef SERVER_PRODUCER_H
 #define SERVER_PRODUCER_H
 
@@ -19,7 +19,8 @@ typedef void (*producer_report_fn)(void *arg, uint64_t id, bool ok);
 RR_MUST_CHECK enum rr_err producer_create(struct producer **out, uv_loop_t *loop,
                                           const struct rr_conf *conf, struct rr_metrics *metrics,
                                           producer_report_fn report, void *arg);
-/* RR_FULL: local queue full; RR_UNAVAILABLE: the producer is being made again. No report follows then. */
+/* RR_FULL: local queue full; RR_UNAVAILABLE: the producer is being made again. No report follows
+ * then. */
 RR_MUST_CHECK enum rr_err producer_send(struct producer *p, const struct grant_record *r,
                                         uint64_t id);
 uint32_t producer_outstanding(const struct producer *p);
@@ -27,7 +28,8 @@ uint32_t producer_outstanding(const struct producer *p);
 bool producer_up(const struct producer *p);
 /* Any thread but the loop's: asks the brokers for the topic's metadata. */
 bool producer_ping(struct producer *p, int timeout_ms);
-/* Waits at most wait_ms for outstanding reports, serving them; then destroys. The loop must run once afterwards. */
+/* Waits at most wait_ms for outstanding reports, serving them; then destroys. The loop must run
+ * once afterwards. */
 void producer_destroy(struct producer *p, int wait_ms);
 
 #endif

@@ -98,7 +98,8 @@ static enum rr_err add_pool_grant(void *arg, const struct pool_grant *g)
     return RR_OK;
 }
 
-/* [thread] SQL first; what only the pool knows is shown without its amount: it may not be told yet. */
+/* [thread] SQL first; what only the pool knows is shown without its amount: it may not be told yet.
+ */
 static void run_grants(struct rain_job *j, struct db_ctx *ctx)
 {
     struct grant_row rows[RAIN_JOB_GRANTS_MAX];

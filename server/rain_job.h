@@ -1,5 +1,6 @@
-/* rain_job.h - everything an anchor or a platform asks of the books, as one kind of database job. The WebSocket handlers and
- * the admin API fill the same struct and end in the same functions (ledger/saga.h). */
+/* rain_job.h - everything an anchor or a platform asks of the books, as one kind of database job.
+ * The WebSocket handlers and the admin API fill the same struct and end in the same functions
+ * (ledger/saga.h). */
 #ifndef SERVER_RAIN_JOB_H
 #define SERVER_RAIN_JOB_H
 
@@ -41,8 +42,8 @@ struct rain_job {
     uint64_t session_id; /* an id: the session may be gone */
     uint32_t req_id;
     /* in */
-    int64_t user_id;   /* who acts or whose wallet / grants; 0: backend */
-    bool any_room;     /* backend: room_id does not restrict */
+    int64_t user_id; /* who acts or whose wallet / grants; 0: backend */
+    bool any_room;   /* backend: room_id does not restrict */
     char room_id[RR_ROOM_ID_MAX + 1];
     char code[RR_CODE_LEN + 1];
     char biz_id[RR_BIZ_ID_MAX + 1];
@@ -52,7 +53,7 @@ struct rain_job {
     int64_t add_ms;
     int64_t amount_fen;
     int64_t before_ms;
-    uint32_t shards; /* GRANTS with a code: of that rain, 0: not known */
+    uint32_t shards;                    /* GRANTS with a code: of that rain, 0: not known */
     char biz_code[RR_BIZ_CODE_MAX + 1]; /* PUSH */
     char *payload; /* PUSH: one msgpack value; SETTLER_METRICS: the text read; owned */
     size_t payload_len;

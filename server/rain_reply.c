@@ -10,7 +10,8 @@ const char *grant_state_name(const struct rain_job_grant *g)
     return g->row.state == 's' ? "settled" : g->row.state == 'h' ? "held" : "void";
 }
 
-/* Keys of one rain in STATS. Live counts come from the pool's sums when this worker follows the rain, else from SQL. */
+/* Keys of one rain in STATS. Live counts come from the pool's sums when this worker follows the
+ * rain, else from SQL. */
 static void pack_rain(struct worker *w, const struct rain_info *r, struct rr_buf *b)
 {
     struct rain_entry *live = rains_find(w->rains, rr_slice_str(r->code));

@@ -53,15 +53,24 @@ static int64_t now_us(void)
     return rr_mono_us(rr_clock_system());
 }
 
-/* A listening socket of host:port (port 0: any; *port gets it). Not close-on-exec: children inherit it. */
+static int64_t bound_port(int fd)
+{
+    struct sockaddr_in6 in6 = {0}; /* the port is in the same place in both families */
+    socklen_t len = sizeof(in6);
+
+    if (getsockname(fd, (struct sockaddr *)&in6, &len) != 0)
+        return 0;
+    return ntohs(in6.sin6_port);
+}
+
+/* A listening socket of host:port (port 0: any; *port gets it). Not close-on-exec: children inherit
+ * it. */
 static int listener_open(const char *host, int64_t *port)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC,
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *ai = NULL;
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof(ss);
     char service[16];
     int one = 1;
     int fd = -1;
@@ -69,11 +78,11 @@ static int listener_open(const char *host, int64_t *port)
     snprintf(service, sizeof(service), "%d", (int)*port);
     if (getaddrinfo(host, service, &hints, &ai) != 0)
         return -1;
+    RR_ASSERT(ai);
     fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
                     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0 ||
-                    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0 ||
-                    getsockname(fd, (struct sockaddr *)&ss, &len) != 0)) {
+                    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)) {
         int saved = errno;
 
         close(fd);
@@ -82,12 +91,12 @@ static int listener_open(const char *host, int64_t *port)
     }
     freeaddrinfo(ai);
     if (fd >= 0)
-        *port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
-                                               : ((struct sockaddr_in *)&ss)->sin_port);
+        *port = bound_port(fd);
     return fd;
 }
 
-/* SO_REUSEPORT would share the port with any other program of the same user: make sure nobody is there. */
+/* SO_REUSEPORT would share the port with any other program of the same user: make sure nobody is
+ * there. */
 static bool port_is_free(const char *host, int64_t port)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC,

@@ -1,6 +1,7 @@
-/* supervisor.h - owns the listening sockets and the children; links neither lws nor librdkafka nor MySQL into its own work:
- * it forks and executes this program again as worker or admin child, handing the sockets down. A child that ends is started
- * again on the same socket, so no queued connection is reset. */
+/* supervisor.h - owns the listening sockets and the children; links neither lws nor librdkafka nor
+ * MySQL into its own work: it forks and executes this program again as worker or admin child,
+ * handing the sockets down. A child that ends is started again on the same socket, so no queued
+ * connection is reset. */
 #ifndef SERVER_SUPERVISOR_H
 #define SERVER_SUPERVISOR_H
 
@@ -10,9 +11,10 @@
 int supervisor_main(struct rr_conf *conf, int argc, char **argv);
 
 /* What a child gets through its environment. */
-#define CHILD_ROLE_ENV "REDRAIN_CHILD_ROLE"         /* "worker" or "admin" */
-#define CHILD_SLOT_ENV "REDRAIN_CHILD_SLOT"         /* number of the slot */
-#define CHILD_LISTEN_FD_ENV "REDRAIN_CHILD_LISTEN"  /* inherited listening socket */
-#define CHILD_METRICS_FD_ENV "REDRAIN_CHILD_METRICS" /* inherited mapping; workers + 1 slots, the admin child's is last */
+#define CHILD_ROLE_ENV "REDRAIN_CHILD_ROLE"        /* "worker" or "admin" */
+#define CHILD_SLOT_ENV "REDRAIN_CHILD_SLOT"        /* number of the slot */
+#define CHILD_LISTEN_FD_ENV "REDRAIN_CHILD_LISTEN" /* inherited listening socket */
+#define CHILD_METRICS_FD_ENV                                                                       \
+    "REDRAIN_CHILD_METRICS" /* inherited mapping; workers + 1 slots, the admin child's is last */
 
 #endif

@@ -13,7 +13,6 @@ struct swept_entry {
     char id[32];
     struct grant_record *records; /* owned */
     uint32_t n;
-    uint32_t unreported;
     bool failed;
 };
 
@@ -66,7 +65,8 @@ static void read_run(struct db_job *base, struct db_ctx *ctx)
         for (uint32_t shard = 0; shard < rains[i].spec.shards && j->n < ENTRIES_MAX; shard++) {
             memcpy(j->reading.code, rains[i].code, sizeof(j->reading.code));
             j->reading.shard = shard;
-            if (store_sync_sweep_lease(ctx->store, &j->reading, j->sweeper->admin->name, LEASE_MS) != RR_OK)
+            if (store_sync_sweep_lease(ctx->store, &j->reading, j->sweeper->admin->name,
+                                       LEASE_MS) != RR_OK)
                 continue;
             if (store_sync_outbox_read(ctx->store, &j->reading, j->min_age_ms, ENTRIES_MAX - j->n,
                                        NULL, take_entry, j) == RR_CORRUPT)

@@ -1,5 +1,6 @@
-/* sweeper.h - sends what is left in the outboxes: entries older than message.timeout + 1 s, of rains that SQL calls live.
- * One admin child per shard by a lease; one outstanding produce per entry; deleted on its report. */
+/* sweeper.h - sends what is left in the outboxes: entries older than message.timeout + 1 s, of
+ * rains that SQL calls live. One admin child per shard by a lease; one outstanding produce per
+ * entry; deleted on its report. */
 #ifndef SERVER_SWEEPER_H
 #define SERVER_SWEEPER_H
 

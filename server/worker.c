@@ -14,12 +14,12 @@
 
 enum {
     TICK_MS = 100,
-    FANOUT_SLICE = 512,          /* sends per loop turn: a grab never waits behind 10,000 of them */
-    TICKER_US = 200000,          /* RED_PACKET_TICK at most this often per rain */
-    CLOCK_SAMPLE_US = 2000000,   /* how often Redis TIME is asked */
-    CLOCK_WINDOW_US = 60000000,  /* a best sample older than this is replaced */
-    RAIN_KEEP_US = 600000000,    /* a rain is remembered this long after its end */
-    WHEEL_TURN_TICKS = 50,       /* every session is looked at once in 5 s */
+    FANOUT_SLICE = 512,         /* sends per loop turn: a grab never waits behind 10,000 of them */
+    TICKER_US = 200000,         /* RED_PACKET_TICK at most this often per rain */
+    CLOCK_SAMPLE_US = 2000000,  /* how often Redis TIME is asked */
+    CLOCK_WINDOW_US = 60000000, /* a best sample older than this is replaced */
+    RAIN_KEEP_US = 600000000,   /* a rain is remembered this long after its end */
+    WHEEL_TURN_TICKS = 50,      /* every session is looked at once in 5 s */
     DRAIN_KAFKA_MS = 3000,
 };
 
@@ -65,8 +65,8 @@ static void push_end(struct worker *w, struct rain_entry *e)
         pack_kv_int(&b, "sold_out_at", e->sold_out_at_ms);
     else
         pack_kv_nil(&b, "sold_out_at");
-    hub_push_local(w->hub, e->live.room_id, rr_slice_str("RED_PACKET_END"),
-                   rr_slice_of(b.p, b.len), 0);
+    hub_push_local(w->hub, e->live.room_id, rr_slice_str("RED_PACKET_END"), rr_slice_of(b.p, b.len),
+                   0);
     rr_buf_fini(&b);
 }
 
@@ -87,9 +87,9 @@ static void push_tick(struct worker *w, struct rain_entry *e)
     pack_kv_int(&b, "total_count", e->live.count);
     pack_kv_int(&b, "now", worker_rain_now_ms(w));
     /* Key 1 is ROOM_COUNT; each rain has its own. */
-    hub_push_local(w->hub, e->live.room_id, rr_slice_str("RED_PACKET_TICK"),
-                   rr_slice_of(b.p, b.len), 2 + (uint64_t)(unsigned char)e->live.code[0] * 256 +
-                                                (unsigned char)e->live.code[1]);
+    hub_push_local(
+        w->hub, e->live.room_id, rr_slice_str("RED_PACKET_TICK"), rr_slice_of(b.p, b.len),
+        2 + (uint64_t)(unsigned char)e->live.code[0] * 256 + (unsigned char)e->live.code[1]);
     rr_buf_fini(&b);
 }
 
@@ -130,10 +130,16 @@ static void rain_tick(void *arg, struct rain_entry *e)
 
     if (e->over)
         return;
+    if (now_ms >= e->live.t1_ms + RAIN_KEEP_US / 1000) {
+        /* Nobody here followed the room to the rain's end: forgotten like the others. */
+        e->over = true;
+        e->over_since_us = rr_mono_us(w->clock);
+        return;
+    }
     if (now_ms >= e->live.t1_ms && !e->end_told)
         push_end(w, e);
-    if (now_ms >= e->live.t0_ms && now_ms < e->live.t1_ms + 2000 && !e->sums_inflight && w->bus_up &&
-        rr_mono_us(w->clock) - e->ticked_us >= TICKER_US &&
+    if (now_ms >= e->live.t0_ms && now_ms < e->live.t1_ms + 2000 && !e->sums_inflight &&
+        w->bus_up && rr_mono_us(w->clock) - e->ticked_us >= TICKER_US &&
         hub_members(w->hub, e->live.room_id) > 0)
         ask_sums(w, e);
 }
@@ -186,6 +192,13 @@ static void wheel_turn(struct worker *w)
     }
 }
 
+/* The slot may hold the counters of a worker that died: ours are added to them. */
+static void follow(_Atomic uint64_t *counter, uint64_t *told, uint64_t now)
+{
+    rr_metric_add(counter, now - *told);
+    *told = now;
+}
+
 static void publish_metrics(struct worker *w)
 {
     const struct session_counters *c = session_table_counters(w->sessions);
@@ -198,16 +211,16 @@ static void publish_metrics(struct worker *w)
     rr_metric_set(&m->redis_up, w->bus_up);
     rr_metric_set(&m->kafka_up, producer_up(w->producer));
     rr_metric_set(&m->outbound_queue_bytes, (int64_t)c->must_bytes);
-    m->frames_sent_total = c->sent;
-    m->bytes_sent_total = c->sent_bytes;
-    m->frames_expected_total = c->expected;
-    m->frames_dropped_total = c->dropped;
-    m->frames_closed_total = c->closed;
-    m->slow_consumers_closed_total = c->slow_closed;
-    m->broadcasts_total = hub_broadcasts(w->hub);
-    m->redis_calls_total = sc.calls;
-    m->redis_errors_total = sc.errors;
-    m->redis_reconnects_total = sc.reconnects;
+    follow(&m->frames_sent_total, &w->told.sent, c->sent);
+    follow(&m->bytes_sent_total, &w->told.sent_bytes, c->sent_bytes);
+    follow(&m->frames_expected_total, &w->told.expected, c->expected);
+    follow(&m->frames_dropped_total, &w->told.dropped, c->dropped);
+    follow(&m->frames_closed_total, &w->told.closed, c->closed);
+    follow(&m->slow_consumers_closed_total, &w->told.slow_closed, c->slow_closed);
+    follow(&m->broadcasts_total, &w->told_broadcasts, hub_broadcasts(w->hub));
+    follow(&m->redis_calls_total, &w->told_store.calls, sc.calls);
+    follow(&m->redis_errors_total, &w->told_store.errors, sc.errors);
+    follow(&m->redis_reconnects_total, &w->told_store.reconnects, sc.reconnects);
 }
 
 static void drain_step(struct worker *w);
@@ -224,7 +237,8 @@ static void on_tick(uv_timer_t *t)
     rains_each(w->rains, rain_tick, w);
     rains_sweep(w->rains, now_us, RAIN_KEEP_US, rain_gone, w);
     wheel_turn(w);
-    if (w->bus_up && (w->offset_rtt_us == INT64_MAX || now_us - w->offset_asked_us > CLOCK_SAMPLE_US)) {
+    if (w->bus_up &&
+        (w->offset_rtt_us == INT64_MAX || now_us - w->offset_asked_us > CLOCK_SAMPLE_US)) {
         w->offset_asked_us = now_us;
         w->bus->time(w->bus->impl, on_time, w);
     }
@@ -301,7 +315,8 @@ static void store_closed(void *arg)
     ((struct worker *)arg)->store = NULL;
 }
 
-/* SIGTERM: no new sockets; grabs in flight are answered; then everybody is asked to come back elsewhere. */
+/* SIGTERM: no new sockets; grabs in flight are answered; then everybody is asked to come back
+ * elsewhere. */
 static void drain_step(struct worker *w)
 {
     int64_t now_us = rr_mono_us(w->clock);
@@ -373,15 +388,16 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
 
     if (err)
         return err;
+    w->transport = ws_transport(w->ws);
     w->sessions = session_table_create(&(struct session_table_opts){
-        .transport = ws_transport(w->ws),
+        .transport = w->transport,
         .queue_bytes = (size_t)w->conf->limits_queue_bytes,
         .left_room = hub_on_left,
     });
     w->hub = hub_create(&(struct hub_opts){
         .clock = w->clock,
         .bus = w->bus,
-        .transport = ws_transport(w->ws),
+        .transport = w->transport,
         .sessions = w->sessions,
         .joined = join_answer,
         .rain_state = rain_state,
@@ -415,12 +431,13 @@ static void worker_stop(struct worker *w)
     uv_close((uv_handle_t *)&w->sigterm, NULL);
     producer_destroy(w->producer, DRAIN_KAFKA_MS);
     grab_path_tick(w->grabs); /* deletes outbox entries that were reported meanwhile */
+    /* Before the store: nothing may be asked of it any more. What its scripts still grant waits in the outbox. */
+    grab_path_destroy(w->grabs);
     ws_close(w->ws);
     store_async_close(w->store, store_closed, w);
     while (w->store)
         uv_run(&w->loop, UV_RUN_ONCE);
     db_pool_destroy(w->db);
-    grab_path_destroy(w->grabs);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     hub_destroy(w->hub);
     session_table_destroy(w->sessions);

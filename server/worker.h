@@ -24,6 +24,7 @@ struct worker {
     char name[64];              /* "w0@host:pid", in Redis and logs */
     uv_loop_t loop;
     struct ws *ws;
+    const struct transport *transport; /* of ws */
     struct token_keys *keys;
     struct store_async *store;
     const struct room_bus *bus;
@@ -34,7 +35,8 @@ struct worker {
     struct grab_path *grabs;
     struct producer *producer;
     struct db_pool *db;
-    /* Rain time = Redis TIME: offset to our monotonic clock by the sample with the smallest round trip of the last minute. */
+    /* Rain time = Redis TIME: offset to our monotonic clock by the sample with the smallest round
+     * trip of the last minute. */
     int64_t offset_us;
     int64_t offset_rtt_us; /* INT64_MAX: no sample yet */
     int64_t offset_at_us;
@@ -43,6 +45,9 @@ struct worker {
     uv_idle_t fanout; /* active while fan-outs wait */
     uv_signal_t sigterm;
     int64_t tick_due_us;
+    struct session_counters told; /* as last added to the metrics */
+    struct store_counters told_store;
+    uint64_t told_broadcasts;
     uint32_t wheel_slot;
     bool bus_up;
     bool draining;

@@ -1,5 +1,6 @@
-/* ws.c - see ws.h. lws adopts sockets we accept ourselves: its own listener cannot share a port (SO_REUSEPORT), binds all
- * interfaces for 127.0.0.1 while IPv6 is on, and accepts one connection per turn. */
+/* ws.c - see ws.h. lws adopts sockets we accept ourselves: its own listener cannot share a port
+ * (SO_REUSEPORT), binds all interfaces for 127.0.0.1 while IPv6 is on, and accepts one connection
+ * per turn. */
 #include "ws.h"
 
 #include "base/alloc.h"
@@ -63,7 +64,8 @@ static enum rr_err transport_write_now(void *impl, void *conn, struct rr_frame *
         return RR_CLOSED;
     if (lws_partial_buffered(c->wsi))
         return RR_BUSY;
-    /* Server frames are unmasked: lws writes the same header bytes in front of the shared payload every time. */
+    /* Server frames are unmasked: lws writes the same header bytes in front of the shared payload
+     * every time. */
     n = lws_write(c->wsi, rr_frame_payload(frame), frame->len, LWS_WRITE_BINARY);
     if (n < 0) {
         c->broken = true;
@@ -197,7 +199,8 @@ static void on_closed(struct ws *ws, struct ws_conn *c)
     c->broken = true;
 }
 
-static void on_receive(struct ws *ws, struct lws *wsi, struct ws_conn *c, const void *in, size_t len)
+static void on_receive(struct ws *ws, struct lws *wsi, struct ws_conn *c, const void *in,
+                       size_t len)
 {
     struct worker *w = ws->worker;
     struct session *s = session_by_id(w->sessions, c->session_id);
@@ -211,7 +214,8 @@ static void on_receive(struct ws *ws, struct lws *wsi, struct ws_conn *c, const 
     }
     if (lws_is_first_fragment(wsi))
         c->rx_len = 0;
-    /* The rest of this frame is known before it arrives: a huge announced length is refused at once. */
+    /* The rest of this frame is known before it arrives: a huge announced length is refused at
+     * once. */
     if (c->rx_len + len + lws_remaining_packet_payload(wsi) > RR_VIEWER_MESSAGE_MAX_BYTES) {
         rr_metric_add(&w->metrics->protocol_errors_total, 1);
         session_close(s, CLOSE_TOO_BIG);
@@ -241,8 +245,8 @@ static int on_writable(struct ws *ws, struct lws *wsi, struct ws_conn *c)
     if (c->close_code) {
         const char *name = close_name(c->close_code);
 
-        lws_close_reason(wsi, (enum lws_close_status)c->close_code, (unsigned char *)(uintptr_t)name,
-                         strlen(name));
+        lws_close_reason(wsi, (enum lws_close_status)c->close_code,
+                         (unsigned char *)(uintptr_t)name, strlen(name));
         return -1;
     }
     if (c->broken)
@@ -282,15 +286,16 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
         return -1; /* a WebSocket never binds to the page protocol */
     case LWS_CALLBACK_HTTP:
         return lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, NULL) < 0 ? -1
-               : lws_http_transaction_completed(wsi)                       ? -1
-                                                                           : 0;
+               : lws_http_transaction_completed(wsi)                        ? -1
+                                                                            : 0;
     default: return lws_callback_http_dummy(wsi, reason, user, in, len);
     }
 }
 
 static const struct lws_protocols protocols[] = {
     {.name = "http", .callback = http_callback},
-    /* rx_buffer_size is a chunk per connection, tx_packet_size keeps a whole frame in one send(). */
+    /* rx_buffer_size is a chunk per connection, tx_packet_size keeps a whole frame in one send().
+     */
     {.name = RR_SUBPROTOCOL,
      .callback = ws_callback,
      .per_session_data_size = sizeof(struct ws_conn),
@@ -385,7 +390,8 @@ static const struct lws_protocol_vhost_options security_headers[] = {
     {.next = NULL, .name = "x-frame-options:", .value = "DENY"},
 };
 
-static const lws_retry_bo_t no_validity = {0}; /* the heartbeat is ours: lws' timers are a sorted list */
+static const lws_retry_bo_t no_validity = {
+    0}; /* the heartbeat is ours: lws' timers are a sorted list */
 
 static enum rr_err create_context(struct ws *ws)
 {
@@ -468,7 +474,8 @@ void ws_free(struct ws *ws)
 {
     if (!ws)
         return;
-    /* On a foreign loop the first call only closes handles; after the loop ran, the second one frees. */
+    /* On a foreign loop the first call only closes handles; after the loop ran, the second one
+     * frees. */
     lws_context_destroy(ws->context);
     free(ws->origins);
     free(ws);

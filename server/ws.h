@@ -1,5 +1,6 @@
-/* ws.h - the public listener: WebSocket redrain.v1 on /ws, static pages elsewhere. The only lws code of a worker.
- * Owns the sockets; a session is created at the handshake and destroyed when the socket is gone. */
+/* ws.h - the public listener: WebSocket redrain.v1 on /ws, static pages elsewhere. The only lws
+ * code of a worker. Owns the sockets; a session is created at the handshake and destroyed when the
+ * socket is gone. */
 #ifndef SERVER_WS_H
 #define SERVER_WS_H
 
@@ -10,11 +11,13 @@
 struct worker;
 struct ws;
 
-/* lws context on the worker's loop; accepts from listen_fd (already listening) once ws_accept_start() is called. */
+/* lws context on the worker's loop; accepts from listen_fd (already listening) once
+ * ws_accept_start() is called. */
 RR_MUST_CHECK enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd);
 void ws_accept_start(struct ws *ws);
 void ws_accept_stop(struct ws *ws);
-/* Ends the lws context: sockets close while the loop runs on. ws_free() after the loop came to its end. */
+/* Ends the lws context: sockets close while the loop runs on. ws_free() after the loop came to its
+ * end. */
 void ws_close(struct ws *ws);
 void ws_free(struct ws *ws); /* NULL-safe */
 const struct transport *ws_transport(struct ws *ws);

@@ -26,7 +26,8 @@ enum rr_err db_create(struct db **out, const char *url, const char *namespace_, 
         free(d);
         return err;
     }
-    d->timeout_s = timeout_s > 0 ? timeout_s : 2;
+    d->default_timeout_s = timeout_s > 0 ? timeout_s : 2;
+    d->timeout_s = d->default_timeout_s;
     *out = d;
     return RR_OK;
 }
@@ -72,7 +73,7 @@ void db_in_tx(struct db *d, bool in_tx)
 
 void db_set_timeout(struct db *d, int timeout_s)
 {
-    d->timeout_s = timeout_s;
+    d->timeout_s = timeout_s ? timeout_s : d->default_timeout_s;
 }
 
 uint32_t db_version(const struct db *d, bool *mariadb)

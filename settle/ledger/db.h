@@ -29,7 +29,7 @@ void db_set_error(struct db *d, const char *text);
 unsigned db_errno(const struct db *d);
 /* Deadlocks the server reported on this connection object. */
 uint64_t db_deadlocks(const struct db *d);
-void db_set_timeout(struct db *d, int timeout_s); /* of the next connection */
+void db_set_timeout(struct db *d, int timeout_s); /* of the next connection; 0: as created */
 
 /* Connects if there is no connection, or if an idle one turns out to be dead. Never inside a transaction. */
 RR_MUST_CHECK enum rr_err db_open(struct db *d);

@@ -24,6 +24,7 @@ struct db {
     MYSQL *my; /* NULL: not connected */
     struct db_url url;
     int timeout_s;
+    int default_timeout_s;
     bool mariadb;
     bool in_tx;
     uint32_t version;

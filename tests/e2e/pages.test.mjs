@@ -6,7 +6,7 @@ import {DESKTOP, PHONE, connected, launchBrowser, openPage, picture, until}
   from "../lib/browser.mjs";
 import {kafkaPause, kafkaResume, skipWithoutKafka} from "../lib/services.mjs";
 import {startStack} from "../lib/stack.mjs";
-import {adminApi, origin} from "./admin.mjs";
+import {adminApi} from "./admin.mjs";
 
 const ANCHOR = "9101";
 let stack;
@@ -33,7 +33,7 @@ function newRoom() {
 
 async function viewer(room, user, more = {}) {
   return openPage(browser, {
-    base: origin(stack), room, context: DESKTOP, token: await stack.mint(user, "viewer", [room]), ...more,
+    base: stack.url, room, context: DESKTOP, token: await stack.mint(user, "viewer", [room]), ...more,
   });
 }
 
@@ -179,7 +179,7 @@ test("a computer whose clock is ten minutes off counts down right", async () => 
 });
 
 test("no token, bad token, wrong room: said plainly, no retries", async () => {
-  const base = origin(stack);
+  const base = stack.url;
   const none = await openPage(browser, {base, room: "r"});
   await none.byTest("gate").waitFor({state: "visible"});
   const noRoom = await openPage(browser, {base, token: "x.y.z"});
@@ -212,7 +212,7 @@ test("English: remembered, complete, and the page says its language", async () =
 
 test("headers: strict policy on every page, nothing loads from elsewhere", async () => {
   for (const path of ["/", "/console.html", "/viewer.js", "/vendor/msgpack.min.js"]) {
-    const response = await fetch(origin(stack) + path);
+    const response = await fetch(stack.url + path);
     assert.equal(response.status, 200, path);
     const policy = response.headers.get("content-security-policy") ?? "";
     assert.match(policy, /default-src 'none'/, path);

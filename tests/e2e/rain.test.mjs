@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import {DESKTOP, PHONE, connected, findPacket, launchBrowser, openPage, picture, until}
   from "../lib/browser.mjs";
 import {startStack} from "../lib/stack.mjs";
-import {adminApi, origin} from "./admin.mjs";
+import {adminApi} from "./admin.mjs";
 
 const ROOM = "stage";
 const ANCHOR = "9001";
@@ -32,7 +32,7 @@ before(async () => {
   browser = await launchBrowser();
   await admin.deposit(ANCHOR, 10000, "first");
   const open = async (path, user, role, name, context) => openPage(browser, {
-    base: origin(stack), path, room: ROOM, context,
+    base: stack.url, path, room: ROOM, context,
     token: await stack.mint(user, role, [ROOM], {name, may_send: true}),
   });
   consolePage = await open("/console.html", ANCHOR, "anchor", "主播", DESKTOP);
@@ -207,7 +207,7 @@ test("what the console shows is what SQL holds", async () => {
 
 test("a late joiner sees the result and no money of his own", async () => {
   const late = await openPage(browser, {
-    base: origin(stack), room: ROOM, context: PHONE, token: await stack.mint("103", "viewer", [ROOM]),
+    base: stack.url, room: ROOM, context: PHONE, token: await stack.mint("103", "viewer", [ROOM]),
   });
   await late.byTest("card").waitFor({state: "visible"});
   await late.byTest("board").waitFor({state: "visible"});

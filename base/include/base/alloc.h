@@ -1,5 +1,5 @@
-/* alloc.h - small, fixed-size allocations: abort when memory is gone (nothing sensible is left to do).
- * Sizes a peer can choose are capped first and use plain malloc with a check. */
+/* alloc.h - small, fixed-size allocations: abort when memory is gone (nothing sensible is left to
+ * do). Sizes a peer can choose are capped first and use plain malloc with a check. */
 #ifndef BASE_ALLOC_H
 #define BASE_ALLOC_H
 

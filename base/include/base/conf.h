@@ -1,5 +1,6 @@
 /* conf.h - options from one ini file, the environment and flags, all described by conf_map.h.
- * Strict: unknown sections and keys are errors with file, line and a suggestion; numbers are range-checked. */
+ * Strict: unknown sections and keys are errors with file, line and a suggestion; numbers are
+ * range-checked. */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
 
@@ -24,20 +25,24 @@ struct rr_conf {
 };
 
 /* Defaults < file (NULL: none) < environment (REDRAIN_SERVER_PORT) < n flags "section.key=value".
- * RR_CONFIG: *message (of `cap` bytes) says file:line and what is wrong ("unknown key "prot" in [server], did you mean "port"?"). */
+ * RR_CONFIG: *message (of `cap` bytes) says file:line and what is wrong ("unknown key "prot" in
+ * [server], did you mean "port"?"). */
 RR_MUST_CHECK enum rr_err rr_conf_load(struct rr_conf *c, const char *file,
                                        const char *const *flags, size_t n, char *message,
                                        size_t cap);
 void rr_conf_fini(struct rr_conf *c);
-/* Ini text: of the defaults (c NULL) with docs as comments, or of c with secrets masked (password of an URL as "***"). */
+/* Ini text: of the defaults (c NULL) with docs as comments, or of c with secrets masked (password
+ * of an URL as "***"). */
 void rr_conf_print(const struct rr_conf *c, struct rr_buf *out);
 /* Markdown table for docs/OPERATIONS.md. */
 void rr_conf_markdown(struct rr_buf *out);
 
-/* What every program of ours takes: --config FILE, --set k=v (repeatable), --check-config, --print-config,
- * --print-default-config, --version, --help. Handles the printing ones itself (exits). Returns the index of the first
- * argument it does not know (commands of redrainctl), argc when none. Exits 2 with a message on errors.
- * extra: NULL-terminated names of options (with a value) of this program that are skipped over and read by it. */
+/* What every program of ours takes: --config FILE, --set k=v (repeatable), --check-config,
+ * --print-config,
+ * --print-default-config, --version, --help. Handles the printing ones itself (exits). Returns the
+ * index of the first argument it does not know (commands of redrainctl), argc when none. Exits 2
+ * with a message on errors. extra: NULL-terminated names of options (with a value) of this program
+ * that are skipped over and read by it. */
 int rr_conf_main(int argc, char **argv, struct rr_conf *c, const char *usage);
 
 #endif

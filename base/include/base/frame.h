@@ -1,6 +1,6 @@
-/* frame.h - encoded once, sent many times: immutable bytes behind a reference count, with headroom in front for
- * the transport's framing. The headroom is a number handed in, so nothing here knows the transport.
- * Thread: one loop; the count is not atomic. */
+/* frame.h - encoded once, sent many times: immutable bytes behind a reference count, with headroom
+ * in front for the transport's framing. The headroom is a number handed in, so nothing here knows
+ * the transport. Thread: one loop; the count is not atomic. */
 #ifndef BASE_FRAME_H
 #define BASE_FRAME_H
 

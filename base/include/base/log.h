@@ -1,6 +1,6 @@
 /* log.h - one JSON object per line on stderr: {"ts","level","src","event",…,"msg"}.
- * Transitions, not events; never tokens, never payload bytes. The level is tested before arguments are evaluated.
- * Thread: any. A line is written with one write(2). */
+ * Transitions, not events; never tokens, never payload bytes. The level is tested before arguments
+ * are evaluated. Thread: any. A line is written with one write(2). */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -15,7 +15,8 @@ void rr_log_init(const char *src, enum rr_log_level min);
 /* "debug" … "error" -> level; -1 when unknown. */
 int rr_log_level_parse(const char *name);
 
-/* event: stable snake_case name; fmt: human text. Everything is JSON-escaped; lines are cut at 2 KiB. */
+/* event: stable snake_case name; fmt: human text. Everything is JSON-escaped; lines are cut at 2
+ * KiB. */
 __attribute__((format(printf, 3, 4))) void rr_log_write(enum rr_log_level level, const char *event,
                                                         const char *fmt, ...);
 #define rr_log(level, event, ...)                                                                  \
@@ -29,8 +30,8 @@ __attribute__((format(printf, 3, 4))) void rr_log_write(enum rr_log_level level,
 #define log_warn(event, ...) rr_log(RR_LOG_WARN, event, __VA_ARGS__)
 #define log_error(event, ...) rr_log(RR_LOG_ERROR, event, __VA_ARGS__)
 
-/* Rate limiter for repeated failures: true when the line may be printed; *suppressed gets how many were
- * swallowed since the last one. Zero-initialised; one per call site. */
+/* Rate limiter for repeated failures: true when the line may be printed; *suppressed gets how many
+ * were swallowed since the last one. Zero-initialised; one per call site. */
 struct rr_ratelog {
     int64_t window_start_us;
     uint64_t suppressed;

@@ -1,6 +1,7 @@
-/* metrics_map.h - every metric: one row. Each process has one struct rr_metrics in a mapping shared with the admin
- * child, which sums them on scrape: no atomics on the hot path beyond relaxed adds of the owner.
- * Names get the prefix redrain_; counters end in _total, histograms are in seconds. No room or user ids as labels. */
+/* metrics_map.h - every metric: one row. Each process has one struct rr_metrics in a mapping shared
+ * with the admin child, which sums them on scrape: no atomics on the hot path beyond relaxed adds
+ * of the owner. Names get the prefix redrain_; counters end in _total, histograms are in seconds.
+ * No room or user ids as labels. */
 #ifndef BASE_METRICS_MAP_H
 #define BASE_METRICS_MAP_H
 
@@ -21,7 +22,8 @@
     X(protocol_errors_total, COUNTER, "messages that did not parse")                               \
     X(rate_limited_total, COUNTER, "commands over a limit")                                        \
     X(broadcasts_total, COUNTER, "fan-outs started")                                               \
-    X(frames_expected_total, COUNTER, "frames meant for sessions: sent + dropped + closed + queued") \
+    X(frames_expected_total, COUNTER,                                                              \
+      "frames meant for sessions: sent + dropped + closed + queued")                               \
     X(frames_dropped_total, COUNTER, "latest-wins frames replaced before they were sent")          \
     X(frames_closed_total, COUNTER, "frames still queued when their session closed")               \
     X(outbound_queue_bytes, GAUGE, "must-arrive bytes waiting for sockets")                        \
@@ -39,7 +41,7 @@
     X(redis_errors_total, COUNTER, "error replies and lost calls")                                 \
     X(redis_reconnects_total, COUNTER, "times the connection came up again")                       \
     X(redis_call_seconds, HISTOGRAM, "sent to reply")                                              \
-    X(kafka_up, GAUGE, "processes whose last delivery report was good (or none was sent)")          \
+    X(kafka_up, GAUGE, "processes whose last delivery report was good (or none was sent)")         \
     X(kafka_produced_total, COUNTER, "records handed to the producer")                             \
     X(kafka_delivered_total, COUNTER, "delivery reports without an error")                         \
     X(kafka_failed_total, COUNTER, "delivery reports with an error, and full queues")              \
@@ -52,7 +54,8 @@
     X(db_up, GAUGE, "1 when the last database call worked")                                        \
     X(loop_lag_seconds, HISTOGRAM, "how late a 100 ms timer of the loop fired")
 
-/* Metrics of the settler, which has its own listener-less dump: written to Redis and shown by the admin child. */
+/* Metrics of the settler, which has its own listener-less dump: written to Redis and shown by the
+ * admin child. */
 #define SETTLER_METRIC_MAP(X)                                                                      \
     X(settled_total, COUNTER, "grants brought into the books")                                     \
     X(settled_fen_total, COUNTER, "fen brought into wallets")                                      \

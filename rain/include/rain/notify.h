@@ -15,9 +15,10 @@ struct rain_user_push {
 
 struct rain_notify {
     void *impl;
-    /* PushToRoom: must-arrive, logged. keep_code non-NULL: the payload is also kept as the current state of that rain,
-     * for late joiners (JOIN's snapshot), until a later push with the same keep_code replaces it.
-     * final: the rain is over, its kept state is dropped once a few newer rains have ended. */
+    /* PushToRoom: must-arrive, logged. keep_code non-NULL: the payload is also kept as the current
+     * state of that rain, for late joiners (JOIN's snapshot), until a later push with the same
+     * keep_code replaces it. final: the rain is over, its kept state is dropped once a few newer
+     * rains have ended. */
     enum rr_err (*push_room)(void *impl, const char *room_id, const char *biz_code,
                              struct rr_slice payload, const char *keep_code, int final);
     /* PushToUser to many users in one message (not logged: they can ask again by MY_GRANTS). */

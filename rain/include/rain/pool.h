@@ -1,5 +1,6 @@
 /* pool.h - ports to the pool of amounts (Redis in production, a fake in tests).
- * struct pool_admin: blocking, for threads that may block (DB threads of the server, the settler, redrainctl).
+ * struct pool_admin: blocking, for threads that may block (DB threads of the server, the settler,
+ *   redrainctl).
  * struct pool_grab: asynchronous, for the worker's loop.
  * Every operation is one script: all or nothing, and repeatable. */
 #ifndef RAIN_POOL_H
@@ -30,7 +31,7 @@ struct pool_seal {
 
 struct pool_state {
     bool exists;
-    char st;  /* 'P' prepared, 'O' open, 'C' closed */
+    char st;                      /* 'P' prepared, 'O' open, 'C' closed */
     char rid[RR_RID_LEN + 1];     /* as stored in the state */
     char now_rid[RR_RID_LEN + 1]; /* of the Redis that answered; differs after a restart */
     int64_t t0_ms;
@@ -53,15 +54,19 @@ struct pool_admin {
     void *impl;
     /* Rain time: Redis TIME. */
     enum rr_err (*now_ms)(void *impl, int64_t *now_ms);
-    /* Fills a list unique to this attempt in batches of 100, checks length and hash, then puts it in place with state P.
-     * RR_OK also when this shard was already sealed (any state). *rid: the run id stored in the state. */
+    /* Fills a list unique to this attempt in batches of 100, checks length and hash, then puts it
+     * in place with state P. RR_OK also when this shard was already sealed (any state). *rid: the
+     * run id stored in the state. */
     enum rr_err (*seal)(void *impl, const struct pool_seal *s, char rid[RR_RID_LEN + 1]);
-    /* P -> O only, with t0 and t1; O or C: no-op (RR_OK). RR_NOT_FOUND: no state. RR_RECOVERING: other run id. */
+    /* P -> O only, with t0 and t1; O or C: no-op (RR_OK). RR_NOT_FOUND: no state. RR_RECOVERING:
+     * other run id. */
     enum rr_err (*open)(void *impl, const struct pool_shard *at, int64_t t0_ms, int64_t t1_ms);
     /* O: t1 = max(t1, new). P or C: RR_CONFLICT. */
     enum rr_err (*extend)(void *impl, const struct pool_shard *at, int64_t t1_ms);
-    /* O or P -> C; before t1 only with force (else RR_CONFLICT). Irreversible, repeatable; *out is the state after. */
-    enum rr_err (*close)(void *impl, const struct pool_shard *at, bool force, struct pool_state *out);
+    /* O or P -> C; before t1 only with force (else RR_CONFLICT). Irreversible, repeatable; *out is
+     * the state after. */
+    enum rr_err (*close)(void *impl, const struct pool_shard *at, bool force,
+                         struct pool_state *out);
     enum rr_err (*state)(void *impl, const struct pool_shard *at, struct pool_state *out);
     /* Every grant of the shard's users hash, by HSCAN; a grant may be reported twice. */
     enum rr_err (*grants)(void *impl, const struct pool_shard *at, pool_grant_fn fn, void *arg);
@@ -70,7 +75,8 @@ struct pool_admin {
                                pool_grant_fn fn, void *arg);
     /* After SETTLED: UNLINK the outbox, TTL of 7 days on the rest. */
     enum rr_err (*retire)(void *impl, const struct pool_shard *at);
-    /* Prepare lock redpkt:init:lock:{code} (an optimisation only): RR_BUSY when somebody else holds it. */
+    /* Prepare lock redpkt:init:lock:{code} (an optimisation only): RR_BUSY when somebody else holds
+     * it. */
     enum rr_err (*lock)(void *impl, const char *code, const char *owner, int64_t ttl_ms);
     void (*unlock)(void *impl, const char *code, const char *owner);
     /* Markers redpkt:prepare:ok:{code} and redpkt:notify:{code} (value = owner of the start). */
@@ -127,7 +133,8 @@ struct pool_grab {
                  uint32_t n, pool_grab_fn done, void *arg);
     /* Removes outbox entries whose records are all reported. Fire and forget. */
     void (*outbox_del)(void *impl, const struct pool_shard *at, const char *const *ids, uint32_t n);
-    /* Sum of granted over all shards of a rain; sold_out_at is the latest, 0 unless all shards are sold out. */
+    /* Sum of granted over all shards of a rain; sold_out_at is the latest, 0 unless all shards are
+     * sold out. */
     void (*sums)(void *impl, const char *code, uint32_t shards, pool_sums_fn done, void *arg);
     /* For JOIN's answer: one read of one user's record. */
     void (*next_seq)(void *impl, const struct pool_shard *at, int64_t user_id, pool_next_fn done,

@@ -1,4 +1,5 @@
-/* rain.h - what a red-packet rain is: its numbers, its life, and the rules a request for one must pass.
+/* rain.h - what a red-packet rain is: its numbers, its life, and the rules a request for one must
+ *   pass.
  * Not here: where it is stored (ledger, store) and who may ask (room). */
 #ifndef RAIN_RAIN_H
 #define RAIN_RAIN_H
@@ -27,10 +28,12 @@ enum rain_status {
 
 enum rain_event { RAIN_EV_PREPARE, RAIN_EV_START, RAIN_EV_CLOSE, RAIN_EV_SETTLE, RAIN_EV_CANCEL };
 
-/* The only transition function. RR_OK: *next is the state after ev. RR_DUPLICATE: ev already happened (*next = s).
- * RR_CONFLICT: not allowed in this state.
- * CREATED -PREPARE-> PREPARED -START-> SENT -CLOSE-> CLOSING -SETTLE-> SETTLED;
- * CREATED|PREPARED -CANCEL-> CANCELLED. A rain that was SENT may have been granted from: it is closed, not cancelled. */
+/* The only transition function.
+ *   CREATED -PREPARE-> PREPARED -START-> SENT -CLOSE-> CLOSING -SETTLE-> SETTLED;
+ *   CREATED|PREPARED -CANCEL-> CANCELLED.
+ * A rain that was SENT may have been granted from: it is closed, not cancelled.
+ * RR_OK: *next is the state after ev. RR_DUPLICATE: ev already happened (*next = s).
+ * RR_CONFLICT: not allowed in this state (*next = s). */
 RR_MUST_CHECK enum rr_err rain_transition(enum rain_status s, enum rain_event ev,
                                           enum rain_status *next);
 const char *rain_status_name(enum rain_status s); /* "CREATED" …, "?" */
@@ -40,7 +43,8 @@ const char *rain_split_name(enum rain_split s); /* "double-mean", "line-cut", "e
 /* 0 on unknown name. */
 enum rain_split rain_split_parse(struct rr_slice name);
 
-#define RAIN_SPLIT_VERSION 1 /* old versions stay in the code: amounts of old rains must be recomputable */
+/* Old versions stay in the code: amounts of old rains must be recomputable. */
+#define RAIN_SPLIT_VERSION 1
 
 /* What a sender asks for. Zero means "default" where noted. */
 struct rain_spec {
@@ -53,13 +57,15 @@ struct rain_spec {
     int64_t hi_fen;      /* largest packet; 0 -> total */
     int64_t duration_ms; /* 0 -> 30,000 */
     uint32_t count;
-    uint32_t limit;  /* packets per user; 0 -> 1 */
-    uint32_t shards; /* 0 -> ceil(count / 50,000) */
+    uint32_t limit;        /* packets per user; 0 -> 1 */
+    uint32_t shards;       /* 0 -> ceil(count / 50,000) */
     enum rain_split split; /* 0 -> double mean */
 };
 
-/* Fills the defaults and checks every rule (lo*n <= T <= hi*n, ranges of limits.h, room and biz id charset, UTF-8).
- * RR_BAD_REQUEST: *field names the first bad field (a constant). */
+/* Fills the defaults and checks every rule (lo*n <= T <= hi*n, ranges of limits.h, room and biz id
+ * charset, UTF-8; line cut takes no hi that could bind).
+ * RR_BAD_REQUEST: *field names the first bad field (a constant): sender room biz_id text total
+ * count split lo hi limit shards duration_ms. */
 RR_MUST_CHECK enum rr_err rain_spec_check(struct rain_spec *spec, const char **field);
 
 bool rain_code_valid(struct rr_slice code); /* 22 characters of base64url */

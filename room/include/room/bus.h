@@ -1,6 +1,7 @@
 /* bus.h - port to what carries pushes between processes (Redis in production).
- * Asynchronous, one loop. Every done() is called exactly once; after RR_UNAVAILABLE nothing was sent, after RR_PENDING
- * the outcome is unknown. Callbacks are never called from inside the call that registered them. */
+ * Asynchronous, one loop. Every done() is called exactly once; after RR_UNAVAILABLE nothing was
+ * sent, after RR_PENDING the outcome is unknown. Callbacks are never called from inside the call
+ * that registered them. */
 #ifndef ROOM_BUS_H
 #define ROOM_BUS_H
 
@@ -10,7 +11,8 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-/* A push. Position of a client is (epoch, seq); epoch: 64 random bits made with the room's meta. 0, 0: not logged. */
+/* A push. Position of a client is (epoch, seq); epoch: 64 random bits made with the room's meta. 0,
+ * 0: not logged. */
 struct room_msg {
     uint64_t epoch;
     uint64_t seq;
@@ -28,8 +30,8 @@ struct room_kept {
 /* Answer of load(): borrowed until the callback returns. epoch 0: the room was never pushed to. */
 struct room_snapshot {
     uint64_t epoch;
-    uint64_t seq;             /* last one */
-    bool complete;            /* log holds every message after the asked seq */
+    uint64_t seq;               /* last one */
+    bool complete;              /* log holds every message after the asked seq */
     const struct room_msg *log; /* messages after the asked seq, ascending */
     uint32_t log_n;
     const struct room_kept *kept;
@@ -51,8 +53,10 @@ struct room_bus_events {
     void (*subscribed)(void *arg, const char *room_id); /* ack of the (re)subscription */
     void (*room_msg)(void *arg, const char *room_id, const struct room_msg *m);
     void (*user_msg)(void *arg, int64_t user_id, struct rr_slice biz_code, struct rr_slice payload);
-    void (*control)(void *arg, struct rr_slice payload); /* user- and room-wide actions, to every worker */
-    /* The command or the subscriber connection came up or went down. After going up every room is subscribed again. */
+    void (*control)(void *arg,
+                    struct rr_slice payload); /* user- and room-wide actions, to every worker */
+    /* The command or the subscriber connection came up or went down. After going up every room is
+     * subscribed again. */
     void (*state)(void *arg, bool up);
 };
 
@@ -60,15 +64,19 @@ struct room_bus {
     void *impl;
     void (*subscribe)(void *impl, const char *room_id);
     void (*unsubscribe)(void *impl, const char *room_id);
-    /* One call: meta, kept states and the log after (epoch, seq); another epoch -> complete = false, log empty. */
+    /* One call: meta, kept states and the log after (epoch, seq); another epoch -> complete =
+     * false, log empty. */
     void (*load)(void *impl, const char *room_id, uint64_t epoch, uint64_t seq, bus_load_fn done,
                  void *arg);
     /* PushToRoom. done may be NULL. keep_code, final: see rain/notify.h. */
-    void (*push_room)(void *impl, const char *room_id, const char *biz_code, struct rr_slice payload,
-                      const char *keep_code, bool final, bus_push_fn done, void *arg);
-    /* Unlogged and without a position (it arrives as a room_msg of epoch 0, seq 0): for what only the latest counts. */
+    void (*push_room)(void *impl, const char *room_id, const char *biz_code,
+                      struct rr_slice payload, const char *keep_code, bool final, bus_push_fn done,
+                      void *arg);
+    /* Unlogged and without a position (it arrives as a room_msg of epoch 0, seq 0): for what only
+     * the latest counts. */
     void (*publish)(void *impl, const char *room_id, const char *biz_code, struct rr_slice payload);
-    /* PushToUser: to all sockets of the user on any worker; logged: also waits (capped, 1 h) for the next HELLO. */
+    /* PushToUser: to all sockets of the user on any worker; logged: also waits (capped, 1 h) for
+     * the next HELLO. */
     void (*push_user)(void *impl, int64_t user_id, const char *biz_code, struct rr_slice payload,
                       bool logged);
     /* Takes what waits for a user (reads and deletes). */

@@ -1,7 +1,8 @@
-/* hub.h - all rooms of one worker: membership, the feed from the bus, fan-out, snapshot and recovery.
- * A room's feed (ARCHITECTURE section 5): SUBSCRIBE, wait for its ack, load what the log has since our last seq, release the
- * messages that came meanwhile; <= last: dropped, > last + 1: loaded again. The first JOIN is answered after that; later ones
- * from memory. Encode once, send many: one shared frame per push, fan-out in slices so that nobody waits behind 10,000 sends.
+/* hub.h - all rooms of one worker: membership, the feed from the bus, fan-out, snapshot and
+ * recovery. A room's feed (ARCHITECTURE section 5): SUBSCRIBE, wait for its ack, load what the log
+ * has since our last seq, release the messages that came meanwhile; <= last: dropped, > last + 1:
+ * loaded again. The first JOIN is answered after that; later ones from memory. Encode once, send
+ * many: one shared frame per push, fan-out in slices so that nobody waits behind 10,000 sends.
  * Thread: the worker's loop. */
 #ifndef ROOM_HUB_H
 #define ROOM_HUB_H
@@ -22,15 +23,16 @@ struct hub_join_answer {
     const char *room_id;
     uint64_t epoch;
     uint64_t seq;
-    bool recovered;           /* missed[] is everything after the asked position */
-    struct rr_slice *missed;  /* encoded push messages */
+    bool recovered;          /* missed[] is everything after the asked position */
+    struct rr_slice *missed; /* encoded push messages */
     uint32_t missed_n;
     int64_t online;
     const struct room_kept *kept; /* current state of each rain */
     uint32_t kept_n;
 };
 
-/* A JOIN is ready to be answered: s is a member. err RR_UNAVAILABLE: the bus is down. */
+/* A JOIN is ready to be answered: s is a member. err RR_UNAVAILABLE: the bus is down. RR_CONFLICT: s asked for another room
+ * or left before this one was ready. */
 typedef void (*hub_joined_fn)(void *arg, struct session *s, uint32_t req_id, enum rr_err err,
                               const struct hub_join_answer *answer);
 
@@ -40,7 +42,8 @@ struct hub_opts {
     const struct transport *transport; /* headroom of frames */
     struct session_table *sessions;
     hub_joined_fn joined;
-    /* A state of a rain changed (RED_PACKET_* with a code): the worker's rain table learns from it. */
+    /* A state of a rain changed (RED_PACKET_* with a code): the worker's rain table learns from it.
+     */
     void (*rain_state)(void *arg, const char *room_id, struct rr_slice biz_code,
                        struct rr_slice payload);
     /* There is fan-out work: call hub_run() soon. */
@@ -58,7 +61,8 @@ void hub_on_bus_state(struct hub *h, bool up);
 /* Wired into session_table_opts.left_room. */
 void hub_on_left(void *hub, struct session *s);
 
-/* epoch 0: no position. The session leaves its room first. Answered by joined(), maybe before this returns. */
+/* epoch 0: no position. The session leaves its room first. Answered by joined(), maybe before this
+ * returns. */
 void hub_join(struct hub *h, struct session *s, uint32_t req_id, const char *room_id,
               uint64_t epoch, uint64_t seq);
 void hub_leave(struct session *s);

@@ -1,5 +1,6 @@
-/* out_queue.h - what waits for one socket, in two lanes: must-arrive (FIFO, bounded in bytes) and latest-wins (keyed).
- * Holds references to shared frames, never copies. Zero-initialised is empty. */
+/* out_queue.h - what waits for one socket, in two lanes: must-arrive (FIFO, bounded in bytes) and
+ * latest-wins (keyed). Holds references to shared frames, never copies. Zero-initialised is empty.
+ */
 #ifndef ROOM_OUT_QUEUE_H
 #define ROOM_OUT_QUEUE_H
 
@@ -34,7 +35,8 @@ static inline bool out_queue_empty(const struct out_queue *q)
 
 /* RR_FULL: cap_bytes would be passed; nothing queued. Takes a reference of its own. */
 RR_MUST_CHECK enum rr_err out_queue_push(struct out_queue *q, struct rr_frame *f, size_t cap_bytes);
-/* Replaces the frame of the same key, or drops the oldest when full. Returns how many frames were dropped (0 or 1). */
+/* Replaces the frame of the same key, or drops the oldest when full. Returns how many frames were
+ * dropped (0 or 1). */
 uint32_t out_queue_push_latest(struct out_queue *q, struct rr_frame *f, uint64_t key);
 /* The frame to send next (borrowed), NULL when empty: must-arrive first. */
 struct rr_frame *out_queue_front(const struct out_queue *q);

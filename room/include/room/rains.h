@@ -1,6 +1,6 @@
-/* rains.h - the live rains a worker knows, by code. Learned only from the pushes of their rooms (RED_PACKET_*), so that a
- * grab needs neither SQL nor Redis to be refused, and a code counts only together with its room.
- * Thread: the worker's loop. */
+/* rains.h - the live rains a worker knows, by code. Learned only from the pushes of their rooms
+ * (RED_PACKET_*), so that a grab needs neither SQL nor Redis to be refused, and a code counts only
+ * together with its room. Thread: the worker's loop. */
 #ifndef ROOM_RAINS_H
 #define ROOM_RAINS_H
 
@@ -12,14 +12,14 @@ struct rains;
 
 struct rain_entry {
     struct live_rain live;
-    bool over;      /* END, RESULT or CANCEL was seen */
-    bool end_told;  /* this worker pushed END at t1 */
+    bool over;     /* END, RESULT or CANCEL was seen */
+    bool end_told; /* this worker pushed END at t1 */
     bool sums_inflight;
     int64_t granted; /* of all shards, as last read */
     int64_t granted_fen;
     int64_t sold_out_at_ms;
     int64_t ticked_us;
-    int64_t told_granted;   /* in the last tick */
+    int64_t told_granted; /* in the last tick */
     int64_t over_since_us;
 };
 

@@ -1,10 +1,11 @@
-/* session.h - one client's socket as the room sees it: who he is, where he is, what waits to be sent to him.
- * State = list membership; session_set_state() is the only place that moves a session:
+/* session.h - one client's socket as the room sees it: who he is, where he is, what waits to be
+ * sent to him. State = list membership; session_set_state() is the only place that moves a session:
  *   NEW      nobody yet, waits for HELLO            (no list)
  *   AUTHED   knows the user                         (user index)
  *   JOINED   member of s->room                      (user index + the room's member array)
- *   CLOSING  close was asked for, no frame goes out (no list); freed by session_destroy in the transport's close callback
- * Thread: the worker's loop. Owner: the session table; everybody else holds the id. */
+ *   CLOSING  close was asked for, no frame goes out (no list); freed by session_destroy in the
+ * transport's close callback Thread: the worker's loop. Owner: the session table; everybody else
+ * holds the id. */
 #ifndef ROOM_SESSION_H
 #define ROOM_SESSION_H
 
@@ -26,8 +27,8 @@ struct session_table;
 struct transport {
     void *impl;
     size_t headroom; /* bytes in front of every frame */
-    /* Sends now if nothing is in the way. RR_OK: handed to the socket. RR_BUSY: not now, nothing was sent.
-     * RR_CLOSED: the socket is broken (it will be closed asynchronously). */
+    /* Sends now if nothing is in the way. RR_OK: handed to the socket. RR_BUSY: not now, nothing
+     * was sent. RR_CLOSED: the socket is broken (it will be closed asynchronously). */
     enum rr_err (*write_now)(void *impl, void *conn, struct rr_frame *frame);
     /* Asks for session_on_writable() once the socket takes bytes again. */
     void (*want_write)(void *impl, void *conn);
@@ -40,7 +41,8 @@ struct rate_bucket {
     int64_t tat_us;
 };
 /* RR_OK, or RR_RATE_LIMITED with *retry_after_ms. per_s with a burst of 2 * per_s. */
-enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s, int64_t *retry_after_ms);
+enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s,
+                      int64_t *retry_after_ms);
 
 struct session {
     uint64_t id; /* generation << 32 | slot; never reused within 2^32 generations */
@@ -48,7 +50,7 @@ struct session {
     enum session_role role;
     bool all_rooms;
     bool may_send;
-    int64_t user_id;   /* from the token and from nowhere else */
+    int64_t user_id; /* from the token and from nowhere else */
     int64_t token_exp_s;
     char name[RR_NAME_MAX_BYTES + 1];
     char *rooms; /* ",r1,r2," allowed rooms, NULL with all_rooms; owned */
@@ -57,13 +59,13 @@ struct session {
     struct session *user_next; /* other sockets of the same user */
     struct room *room;         /* JOINED only */
     uint32_t member_index;     /* in room->members */
-    uint64_t joined_seq;       /* pushes up to here were in the snapshot */
+    uint32_t join_no;          /* counts JOINs and LEAVEs: only the latest JOIN takes effect */
     int64_t opened_us;
     int64_t heard_us; /* last byte from the client */
     int64_t pinged_us;
     int64_t muted_until_us;
     int64_t grants_asked_us; /* paged list of all grants: one per 5 s */
-    bool next_known; /* for the answer of the JOIN being worked on: next seq in next_code */
+    bool next_known;         /* for the answer of the JOIN being worked on: next seq in next_code */
     uint32_t next_seq;
     char next_code[RR_CODE_LEN + 1];
     struct out_queue out;
@@ -87,7 +89,8 @@ struct session_counters {
 struct session_table_opts {
     const struct transport *transport;
     size_t queue_bytes; /* must-arrive bytes per session */
-    /* Called when a session leaves JOINED, before it changes (the room's own list is already updated). */
+    /* Called when a session leaves JOINED, before it changes (the room's own list is already
+     * updated). */
     void (*left_room)(void *arg, struct session *s);
     void *arg;
 };
@@ -112,13 +115,15 @@ const struct session_counters *session_table_counters(const struct session_table
 void session_set_state(struct session *s, enum session_state state, struct room *room);
 bool session_may_enter(const struct session *s, const char *room_id);
 
-/* Must arrive: in order, never dropped; a reader too slow for it is closed with 4008. Takes its own reference. */
+/* Must arrive: in order, never dropped; a reader too slow for it is closed with 4008. Takes its own
+ * reference. */
 void session_send(struct session *s, struct rr_frame *frame);
 /* Latest wins: an unsent frame with the same key is replaced; at most OUT_LATEST_MAX wait. */
 void session_send_latest(struct session *s, struct rr_frame *frame, uint64_t key);
 /* The socket takes bytes: sends what waits. */
 void session_on_writable(struct session *s);
-/* Marks; leaves every list at once; the socket follows asynchronously. Repeatable (the first code stays). */
+/* Marks; leaves every list at once; the socket follows asynchronously. Repeatable (the first code
+ * stays). */
 void session_close(struct session *s, enum close_code code);
 
 #endif

@@ -1,6 +1,7 @@
-/* ledger.h - the books in MySQL: wallets, double-entry log, escrow, grants. One struct ledger = one connection.
- * Blocking; one thread per ledger. Every call is one transaction (or none); RR_RETRY / RR_UNAVAILABLE: nothing is known to be
- * stored, run it again (all calls are idempotent by their biz id or state). Reconnects by itself on the next call. */
+/* ledger.h - the books in MySQL: wallets, double-entry log, escrow, grants. One struct ledger = one
+ * connection. Blocking; one thread per ledger. Every call is one transaction (or none); RR_RETRY /
+ * RR_UNAVAILABLE: nothing is known to be stored, run it again (all calls are idempotent by their
+ * biz id or state). Reconnects by itself on the next call. */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
@@ -52,8 +53,8 @@ struct wallet {
     int64_t balance_fen;
     int64_t frozen_fen;
 };
-/* RR_DUPLICATE: same biz_id and payload before (wallet filled). RR_CONFLICT: biz_id with another payload.
- * RR_BAD_REQUEST: user or amount out of range, malformed biz_id. */
+/* RR_DUPLICATE: same biz_id and payload before (wallet filled). RR_CONFLICT: biz_id with another
+ * payload. RR_BAD_REQUEST: user or amount out of range, malformed biz_id. */
 RR_MUST_CHECK enum rr_err ledger_deposit(struct ledger *l, int64_t user_id, int64_t amount_fen,
                                          const char *biz_id, struct wallet *out);
 /* A user without a row has an empty wallet (RR_OK). */
@@ -70,22 +71,23 @@ struct rain_info {
     int64_t t0_ms; /* 0 until started */
     int64_t t1_ms;
     int64_t created_at_ms;
-    int64_t settled_fen;   /* from escrow */
+    int64_t settled_fen; /* from escrow */
     int64_t refunded_fen;
     int64_t remain_fen;
     int64_t settled_count;
-    int64_t total_get;       /* written at the end */
+    int64_t total_get; /* written at the end */
     int64_t total_get_fen;
     int64_t max_get_fen;
     int64_t sold_out_at_ms; /* 0: not */
 };
 
-/* Checks nothing of spec (the caller ran rain_spec_check); freezes the money: wallet -> escrow, in one transaction.
- * RR_DUPLICATE: (sender, biz_id) with the same payload exists: *out is that rain. RR_CONFLICT: with another payload.
- * RR_NO_MONEY: balance too small. */
+/* Checks nothing of spec (the caller ran rain_spec_check); freezes the money: wallet -> escrow, in
+ * one transaction. RR_DUPLICATE: (sender, biz_id) with the same payload exists: *out is that rain.
+ * RR_CONFLICT: with another payload. RR_NO_MONEY: balance too small. */
 RR_MUST_CHECK enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec,
                                              struct rain_info *out);
-RR_MUST_CHECK enum rr_err ledger_rain_get(struct ledger *l, const char *code, struct rain_info *out);
+RR_MUST_CHECK enum rr_err ledger_rain_get(struct ledger *l, const char *code,
+                                          struct rain_info *out);
 /* Newest first; room_id or sender_id may be NULL / 0; n <= max. */
 RR_MUST_CHECK enum rr_err ledger_rain_list(struct ledger *l, const char *room_id, int64_t sender_id,
                                            struct rain_info *out, uint32_t max, uint32_t *n);
@@ -115,8 +117,9 @@ struct ledger_finding {
     char text[160];
 };
 typedef void (*ledger_finding_fn)(void *arg, const struct ledger_finding *f);
-/* The invariants of the books for one rain, or (code NULL) all of them and the global ones, on one consistent snapshot.
- * *unaccounted_fen: money the books cannot explain; 0 when clean. Runs of it are rows in rp_check. */
+/* The invariants of the books for one rain, or (code NULL) all of them and the global ones, on one
+ * consistent snapshot. *unaccounted_fen: money the books cannot explain; 0 when clean. Runs of it
+ * are rows in rp_check. */
 RR_MUST_CHECK enum rr_err ledger_verify(struct ledger *l, const char *code, ledger_finding_fn fn,
                                         void *arg, int64_t *unaccounted_fen);
 

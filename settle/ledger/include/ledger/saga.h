@@ -1,6 +1,7 @@
-/* saga.h - the steps of a rain: create, prepare, start, extend, close, cancel. Each is idempotent, a row of rp_task, and can
- * be resumed by anyone: the server's DB threads run them at once for an anchor, the settler runs what was left.
- * Blocking. Straight lines: SQL first where SQL is the guard, then the pool's scripts, then the push. */
+/* saga.h - the steps of a rain: create, prepare, start, extend, close, cancel. Each is idempotent,
+ * a row of rp_task, and can be resumed by anyone: the server's DB threads run them at once for an
+ * anchor, the settler runs what was left. Blocking. Straight lines: SQL first where SQL is the
+ * guard, then the pool's scripts, then the push. */
 #ifndef LEDGER_SAGA_H
 #define LEDGER_SAGA_H
 
@@ -15,37 +16,42 @@ struct saga {
     const char *owner; /* names this process in locks and markers */
 };
 
-/* Who acts: an anchor in its room (room_id set: another room's rain is RR_NOT_FOUND), or a platform backend (NULL). */
+/* Who acts: an anchor in its room (room_id set: another room's rain is RR_NOT_FOUND), or a platform
+ * backend (NULL). */
 struct saga_actor {
     int64_t user_id; /* 0: backend */
     const char *room_id;
 };
 
-/* RR_OK or RR_DUPLICATE (same create again): *out is the rain. Errors of ledger_rain_create; RR_BAD_REQUEST with *field. */
+/* RR_OK or RR_DUPLICATE (same create again): *out is the rain. Errors of ledger_rain_create;
+ * RR_BAD_REQUEST with *field. */
 RR_MUST_CHECK enum rr_err saga_create(struct saga *s, struct rain_spec *spec, struct rain_info *out,
                                       const char **field);
-/* CREATED -> PREPARED. RR_DUPLICATE: was prepared before (RR_CONFLICT for a rain that is past PREPARED). RR_BUSY: somebody holds the prepare lock. */
+/* CREATED -> PREPARED. RR_DUPLICATE: was prepared before (RR_CONFLICT for a rain that is past
+ * PREPARED). RR_BUSY: somebody holds the prepare lock. */
 RR_MUST_CHECK enum rr_err saga_prepare(struct saga *s, const struct saga_actor *a, const char *code,
                                        struct rain_info *out);
-/* PREPARED -> SENT with t0 = rain time + countdown and t1 = t0 + duration (0: the rain's own); commits that (the guard against
- * a second start) with the task to open and the task to close at t1, then opens the shards, sets the notify marker, pushes
- * RED_PACKET_CONFIG. RR_CONFLICT: not prepared, or started before. If a step after the commit fails the task goes on: RR_PENDING. */
+/* PREPARED -> SENT with t0 = rain time + countdown and t1 = t0 + duration (0: the rain's own);
+ * commits that (the guard against a second start) with the task to open and the task to close at
+ * t1, then opens the shards, sets the notify marker, pushes RED_PACKET_CONFIG. RR_CONFLICT: not
+ * prepared, or started before. If a step after the commit fails the task goes on: RR_PENDING. */
 RR_MUST_CHECK enum rr_err saga_start(struct saga *s, const struct saga_actor *a, const char *code,
                                      int64_t countdown_ms, int64_t duration_ms,
                                      struct rain_info *out);
 /* SENT and not over: t1 += add_ms in SQL, in the shards, pushed again. */
 RR_MUST_CHECK enum rr_err saga_extend(struct saga *s, const struct saga_actor *a, const char *code,
                                       int64_t add_ms, struct rain_info *out);
-/* SENT -> CLOSING, RED_PACKET_END pushed, shards closed (force), what was not granted refunded; goes on to SETTLED when
- * everything granted is in the books, else the task does. RR_OK with out->status CLOSING or SETTLED. */
+/* SENT -> CLOSING, RED_PACKET_END pushed, shards closed (force), what was not granted refunded;
+ * goes on to SETTLED when everything granted is in the books, else the task does. RR_OK with
+ * out->status CLOSING or SETTLED. */
 RR_MUST_CHECK enum rr_err saga_close(struct saga *s, const struct saga_actor *a, const char *code,
                                      bool force, struct rain_info *out);
 /* CREATED or PREPARED -> CANCELLED, everything refunded, RED_PACKET_CANCEL pushed. */
 RR_MUST_CHECK enum rr_err saga_cancel(struct saga *s, const struct saga_actor *a, const char *code,
                                       struct rain_info *out);
 
-/* Claims at most max due tasks (SELECT … FOR UPDATE SKIP LOCKED) and runs each a step; *ran = how many. Failures get next_at with
- * backoff and are tried without end. now_ms: wall clock. */
+/* Claims at most max due tasks (SELECT … FOR UPDATE SKIP LOCKED) and runs each a step; *ran = how
+ * many. Failures get next_at with backoff and are tried without end. now_ms: wall clock. */
 RR_MUST_CHECK enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t *ran);
 /* Codes (status SENT or CLOSING) whose outbox must be swept; n <= max. */
 RR_MUST_CHECK enum rr_err saga_live_codes(struct saga *s, struct rain_info *out, uint32_t max,

@@ -1,5 +1,6 @@
-/* settle_batch.h - brings a batch of records into the books in one transaction together with the partition's offset.
- * The decision code (what is new, duplicate, conflict, stale, poison) is pure and lives in settle_decide.h. */
+/* settle_batch.h - brings a batch of records into the books in one transaction together with the
+ * partition's offset. The decision code (what is new, duplicate, conflict, stale, poison) is pure
+ * and lives in settle_decide.h. */
 #ifndef LEDGER_SETTLE_BATCH_H
 #define LEDGER_SETTLE_BATCH_H
 
@@ -39,12 +40,15 @@ struct settle_outcome {
     uint32_t dead;      /* to rp_dead */
     uint32_t parked;    /* decodable, unknown code: tried again */
     int64_t settled_fen;
-    struct settle_credit *credits; /* `settled` items; malloc'ed, caller frees with settle_outcome_fini */
+    struct settle_credit
+        *credits; /* `settled` items; malloc'ed, caller frees with settle_outcome_fini */
 };
 void settle_outcome_fini(struct settle_outcome *o);
 
-/* Exactly once. RR_CONFLICT: the offset in SQL is not expected_offset (*sql_offset says what it is): another settler was
- * here, go on from there. RR_NOT_FOUND: it has no offset of this partition. RR_RETRY / RR_UNAVAILABLE: run it again after reading the offset (COMMIT's answer may be lost). */
+/* Exactly once. RR_CONFLICT: the offset in SQL is not expected_offset (*sql_offset says what it
+ * is): another settler was here, go on from there. RR_NOT_FOUND: it has no offset of this
+ * partition. RR_RETRY / RR_UNAVAILABLE: run it again after reading the offset (COMMIT's answer may
+ * be lost). */
 RR_MUST_CHECK enum rr_err ledger_settle(struct ledger *l, const struct settle_batch *b,
                                         struct settle_outcome *out, int64_t *sql_offset);
 /* Next offset to consume; RR_NOT_FOUND: no row yet. */

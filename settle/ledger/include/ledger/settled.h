@@ -1,5 +1,6 @@
-/* settled.h - what follows a COMMIT of grants: the users hear GRANT_SETTLED, the statistics in Redis follow SQL.
- * Not promises: a user can ask MY_GRANTS, the next call for the same rain or user repairs the statistics. */
+/* settled.h - what follows a COMMIT of grants: the users hear GRANT_SETTLED, the statistics in
+ * Redis follow SQL. Not promises: a user can ask MY_GRANTS, the next call for the same rain or user
+ * repairs the statistics. */
 #ifndef LEDGER_SETTLED_H
 #define LEDGER_SETTLED_H
 

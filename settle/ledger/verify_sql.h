@@ -1,0 +1,26 @@
+/* verify_sql.h - the invariants SQL can state by itself: each query lists what breaks one. */
+#ifndef SETTLE_LEDGER_VERIFY_SQL_H
+#define SETTLE_LEDGER_VERIFY_SQL_H
+
+#include <stdbool.h>
+
+enum verify_scope {
+    VERIFY_CODE, /* narrowed to one rain by " AND <column> = 'CODE'" */
+    VERIFY_LOG,  /* narrowed to the log rows of one rain, by their biz ids */
+    VERIFY_ALL   /* only over the whole books */
+};
+
+/* Rows: code, text, fen that are not where they should be. The narrowing goes between head and tail. */
+struct verify_query {
+    const char *invariant;
+    enum verify_scope scope;
+    const char *column;
+    bool money; /* fen counts for unaccounted_fen */
+    const char *head;
+    const char *tail;
+};
+
+extern const struct verify_query verify_queries[];
+extern const unsigned verify_queries_n;
+
+#endif
