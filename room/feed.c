@@ -127,8 +127,8 @@ static void apply(struct room *r, const struct room_msg *m)
     hub__fanout(r, f, 0);
 }
 
-/* Another epoch: positions mean nothing any more; members get the current state of every rain again. The log is what a
- * first load found after the position of those who wait. */
+/* Another epoch: positions mean nothing any more; members get the current state of every rain
+ * again. The log is what a first load found after the position of those who wait. */
 static void adopt_epoch(struct room *r, const struct room_snapshot *snap)
 {
     log_clear(r);
@@ -203,8 +203,8 @@ static void on_loaded(void *arg, enum rr_err err, const struct room_snapshot *sn
         hub__answer_waiting(r, RR_OK);
 }
 
-/* From where to load: our own position. At the first load: far enough back for those who wait with a position (they come
- * from another worker), as far as our log reaches. */
+/* From where to load: our own position. At the first load: far enough back for those who wait with
+ * a position (they come from another worker), as far as our log reaches. */
 static void load_position(const struct room *r, uint64_t *epoch, uint64_t *seq)
 {
     uint64_t newest = 0;

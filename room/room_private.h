@@ -47,8 +47,8 @@ struct waiting_join {
     struct waiting_join *next;
 };
 
-/* One fan-out: goes once around the members there are, starting at a rotating index. Who joins later stands behind them:
- * his snapshot has what is being sent. */
+/* One fan-out: goes once around the members there are, starting at a rotating index. Who joins later
+ * stands behind them: his snapshot has what is being sent. */
 struct fanout {
     struct rr_frame *frame;
     uint64_t latest_key; /* 0: must arrive */

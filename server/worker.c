@@ -431,7 +431,8 @@ static void worker_stop(struct worker *w)
     uv_close((uv_handle_t *)&w->sigterm, NULL);
     producer_destroy(w->producer, DRAIN_KAFKA_MS);
     grab_path_tick(w->grabs); /* deletes outbox entries that were reported meanwhile */
-    /* Before the store: nothing may be asked of it any more. What its scripts still grant waits in the outbox. */
+    /* Before the store: nothing may be asked of it any more. What its scripts still grant waits in
+     * the outbox. */
     grab_path_destroy(w->grabs);
     ws_close(w->ws);
     store_async_close(w->store, store_closed, w);

@@ -36,16 +36,24 @@ export class Rain {
   }
 
   onEnd(end) {
+    this.#learnRules(end);
     this.endedAt = end.end_at;
     this.soldOutAt = end.sold_out_at ?? this.soldOutAt;
   }
 
   onResult(result) {
+    this.#learnRules(result);
     this.result = result;
     this.granted = result.granted;
     this.grantedFen = result.granted_price;
     this.soldOutAt = result.sold_out_at ?? this.soldOutAt;
     this.endedAt ??= this.config?.end_at ?? 0;
+  }
+
+  /** END and RESULT repeat the rules: all that a late joiner gets of a rain that is over. */
+  #learnRules({total_count, total_price, limit, open_at, end_at}) {
+    if (this.config || limit === undefined || open_at === undefined) return;
+    this.config = {config_code: this.code, total_count, total_price, limit, open_at, end_at};
   }
 
   /** Takes a grant in: from a grab's answer, MY_GRANTS or GRANT_SETTLED. Never forgets an amount. */

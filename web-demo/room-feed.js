@@ -7,6 +7,8 @@
 
 import {RedrainError} from "./errors.js";
 
+/** Epoch of a room without a log, as JOIN tells it. */
+const NO_EPOCH = "0000000000000000";
 const HOLD_MAX = 512;
 const RETRY_MS = 1000;
 /** A joined room whose JOIN fails with one of these will not work later either. */
@@ -120,9 +122,13 @@ export class RoomFeed {
   }
 
   #take(push) {
-    const {epoch, seq} = this.#position;
-    if (push.epoch === epoch && push.seq <= seq) return;
-    if (push.epoch !== epoch || push.seq > seq + 1) {
+    const fresh = this.#position.epoch === NO_EPOCH; // nothing had ever been pushed here
+    const renewed = push.epoch !== this.#position.epoch;
+    // All of the new epoch is wanted, from its first push on.
+    if (renewed) this.#position = {epoch: push.epoch, seq: 0};
+    const {seq} = this.#position;
+    if (push.seq <= seq) return;
+    if ((renewed && !fresh) || push.seq > seq + 1) {
       this.#held.push(push);
       this.rejoin();
       return;

@@ -13,6 +13,8 @@ const ANNOUNCE_MS = 8000;
 const FRAME_MS = 100;
 const UNSETTLED_POLL_MS = 4000;
 const GRAB_PAUSE_MS = 120;
+const LIST_TRIES = 4;
+const LIST_SPREAD_MS = 1500;
 const COUNTS_SPOKEN = new Set([10, 5, 3, 2, 1]);
 /** An ended rain this old is history: a late joiner is not shown its card. */
 const RESULT_FRESH_MS = 10 * 60 * 1000;
@@ -97,16 +99,29 @@ function onGrab(answer) {
   draw();
 }
 
+/** Of one rain, or of all. False if the server was busy or gone: the next occasion asks again. */
 async function loadGrants(code) {
   let grants;
   try {
     grants = await client.myGrants(code);
   } catch {
-    return; // BUSY or a lost connection: the next occasion asks again
+    return false;
   }
   for (const grant of grants) rainOf(grant.code).onGrant(grant);
   drawMine([...rains.values()], myId());
   draw();
+  return true;
+}
+
+/** The whole list once, a little later: a crowd that comes at once must not ask at once. */
+async function loadAllSoon() {
+  if (loadAllSoon.done) return;
+  loadAllSoon.done = true;
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  for (let attempt = 0; attempt < LIST_TRIES; attempt++) {
+    await wait(300 + Math.random() * LIST_SPREAD_MS * (attempt + 1));
+    if (await loadGrants()) return;
+  }
 }
 
 /** GRANT_SETTLED may have been missed: look after grants that stay unsettled. */
@@ -201,11 +216,10 @@ function hapticOn() {
 function onSnapshot(snapshot) {
   setText(byId("room-name"), plain(snapshot.room, 24));
   setText(byId("online"), snapshot.online);
-  const known = snapshot.next
-    ?? Object.fromEntries((snapshot.rains ?? []).map(({payload}) => [payload.config_code, 1]));
-  for (const [code, next] of Object.entries(known)) {
+  for (const [code, next] of Object.entries(snapshot.next ?? {})) {
     if (next > 0) loadGrants(code);
   }
+  loadAllSoon();
 }
 
 function onAnnounce(payload) {

@@ -2,72 +2,106 @@
 
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
+#include <string.h>
 
-enum { ANSWER_MS = 10000 };
+enum { TIMEOUT_MS = 15000, ERROR_MAX = 512 };
 
-static enum rr_err read_answer(rd_kafka_event_t *ev, char *message, size_t cap)
+static const char *const settings[][2] = {
+    {"retention.ms", "604800000"},
+    {"unclean.leader.election.enable", "false"},
+    {"cleanup.policy", "delete"},
+};
+
+static enum rr_err build(const char *topic, int32_t partitions, int32_t replication,
+                         rd_kafka_NewTopic_t **out, char *message, size_t cap)
 {
-    const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(ev);
-    const rd_kafka_topic_result_t **topics = NULL;
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    size_t n = 0;
+    char why[ERROR_MAX] = "";
+    rd_kafka_NewTopic_t *nt =
+        rd_kafka_NewTopic_new(topic, partitions, replication, why, sizeof(why));
 
-    if (rd_kafka_event_error(ev) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        snprintf(message, cap, "%s", rd_kafka_event_error_string(ev));
-        return RR_UNAVAILABLE;
+    *out = NULL;
+    if (!nt) {
+        snprintf(message, cap, "%s", why);
+        return RR_BAD_REQUEST;
     }
-    topics = result ? rd_kafka_CreateTopics_result_topics(result, &n) : NULL;
-    if (n != 1) {
-        snprintf(message, cap, "the broker's answer names no topic");
-        return RR_UNAVAILABLE;
-    }
-    err = rd_kafka_topic_result_error(topics[0]);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        return RR_OK;
-    snprintf(message, cap, "%s: %s", rd_kafka_topic_result_name(topics[0]),
-             rd_kafka_topic_result_error_string(topics[0]));
-    return RR_CONFIG;
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        rd_kafka_NewTopic_set_config(nt, settings[i][0], settings[i][1]);
+    if (replication >= 3)
+        rd_kafka_NewTopic_set_config(nt, "min.insync.replicas", "2");
+    *out = nt;
+    return RR_OK;
 }
 
-static enum rr_err create_topic(rd_kafka_t *rk, rd_kafka_NewTopic_t *topic, char *message,
-                                size_t cap)
+static enum rr_err verdict(rd_kafka_event_t *event, char *message, size_t cap)
 {
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-    rd_kafka_event_t *ev = NULL;
-    enum rr_err err = RR_UNAVAILABLE;
+    const rd_kafka_topic_result_t **results = NULL;
+    const char *text = NULL;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    size_t n = 0;
 
-    rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
-    ev = rd_kafka_queue_poll(queue, ANSWER_MS);
-    if (ev)
-        err = read_answer(ev, message, cap);
-    else
-        snprintf(message, cap, "no broker answered in %d s", ANSWER_MS / 1000);
-    if (ev)
-        rd_kafka_event_destroy(ev);
+    if (event) {
+        code = rd_kafka_event_error(event);
+        text = rd_kafka_event_error_string(event);
+    }
+    if (!code) {
+        results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
+        code = n == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
+        text = n == 1 ? rd_kafka_topic_result_error_string(results[0]) : NULL;
+    }
+    if (!code || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        return RR_OK;
+    snprintf(message, cap, "%s", text ? text : rd_kafka_err2str(code));
+    return code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT ||
+                   code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+                   code == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
+               ? RR_UNAVAILABLE
+               : RR_SYSTEM;
+}
+
+static enum rr_err create(rd_kafka_t *rk, rd_kafka_NewTopic_t *nt, char *message, size_t cap)
+{
+    char why[ERROR_MAX];
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_event_t *event = NULL;
+    enum rr_err err = RR_OK;
+
+    rd_kafka_AdminOptions_set_request_timeout(options, TIMEOUT_MS, why, sizeof(why));
+    rd_kafka_AdminOptions_set_operation_timeout(options, TIMEOUT_MS, why, sizeof(why));
+    rd_kafka_CreateTopics(rk, &nt, 1, options, queue);
+    event = rd_kafka_queue_poll(queue, TIMEOUT_MS + 1000);
+    err = verdict(event, message, cap);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
     return err;
 }
 
-enum rr_err settler_topic_ensure(const char *bootstrap, const char *topic, int partitions,
-                                 int replication, char *message, size_t cap)
+enum rr_err settler_topic_ensure(const char *bootstrap, const char *topic, int32_t partitions,
+                                 int32_t replication, char *message, size_t cap)
 {
+    char why[ERROR_MAX] = "";
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_NewTopic_t *new_topic = NULL;
+    rd_kafka_NewTopic_t *nt = NULL;
     rd_kafka_t *rk = NULL;
-    enum rr_err err = RR_CONFIG;
+    enum rr_err err = build(topic, partitions, replication, &nt, message, cap);
 
-    message[0] = 0;
-    if (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, message, cap) == RD_KAFKA_CONF_OK)
-        rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, cap);
-    if (!rk) {
+    if (!err &&
+        (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof(why)) ||
+         rd_kafka_conf_set(conf, "log_level", "2", why, sizeof(why)) ||
+         !(rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why))))) {
+        snprintf(message, cap, "%s", why);
+        err = RR_CONFIG;
+    }
+    if (rk)
+        err = create(rk, nt, message, cap);
+    else
         rd_kafka_conf_destroy(conf);
-        return RR_CONFIG;
-    }
-    new_topic = rd_kafka_NewTopic_new(topic, partitions, replication, message, cap);
-    if (new_topic) {
-        err = create_topic(rk, new_topic, message, cap);
-        rd_kafka_NewTopic_destroy(new_topic);
-    }
-    rd_kafka_destroy(rk);
+    if (nt)
+        rd_kafka_NewTopic_destroy(nt);
+    if (rk)
+        rd_kafka_destroy(rk);
     return err;
 }

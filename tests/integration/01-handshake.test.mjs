@@ -121,15 +121,6 @@ test("permessage-deflate is not negotiated, and a compressed frame is a protocol
   raw.destroy();
 });
 
-test("an unmasked frame ends the connection", async () => {
-  const raw = await RawSocket.open(stack.url);
-  await raw.upgrade(stack);
-  raw.write(rawFrame({masked: false, payload: Buffer.from([0x93, 4, 1, 0x80])}));
-  await raw.when("the end", () => raw.ended || raw.frames().some((f) => f.opcode === 8));
-  assert.ok(!raw.frames().some((f) => f.opcode === 2), "it is not answered");
-  raw.destroy();
-});
-
 test("pages come with a strict policy, and only from their folder", async () => {
   const page = await fetch(`${stack.url}/constants.js`);
   assert.equal(page.status, 200);
@@ -140,7 +131,7 @@ test("pages come with a strict policy, and only from their folder", async () => 
   assert.doesNotMatch(policy, /unsafe/);
   assert.match(policy, /frame-ancestors 'none'/);
   for (const path of ["/../CMakeLists.txt", "/..%2fCMakeLists.txt", "/%2e%2e/CMakeLists.txt", "//etc/passwd",
-    "/vendor/../../CMakeLists.txt", "/%00", "/..%252fCMakeLists.txt", "/.%2e/CMakeLists.txt"]) {
+    "/vendor/../../CMakeLists.txt", "/%00/../../CMakeLists.txt", "/..%252fCMakeLists.txt", "/.%2e/CMakeLists.txt"]) {
     const raw = await RawSocket.open(stack.url);
     const {status} = await raw.request([`GET ${path} HTTP/1.1`, "Host: x", "Connection: close"]);
     assert.ok(![101, 200].includes(status), `${path} gave ${status}`);

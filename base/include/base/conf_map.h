@@ -13,21 +13,21 @@
     X(server, host, STR, "127.0.0.1", 1, 255, "", RESTART, "address of the public listener")       \
     X(server, port, INT, "8480", 0, 65535, "", RESTART,                                            \
       "port of the public listener; 0: any free one, printed at start")                            \
-    X(server, origins, STR, "", 0, 4000, "", RELOAD,                                               \
+    X(server, origins, STR, "", 0, 4000, "", RESTART,                                              \
       "comma list of allowed Origin values, compared exactly; empty: none is allowed")             \
-    X(server, allow_no_origin, BOOL, "false", 0, 1, "", RELOAD,                                    \
+    X(server, allow_no_origin, BOOL, "false", 0, 1, "", RESTART,                                   \
       "accept handshakes without an Origin header (programs, not browsers)")                       \
     X(server, web_root, STR, "web-demo", 0, 4000, "", RESTART,                                     \
       "folder of the static pages; empty: none are served")                                        \
     X(server, max_connections, INT, "16000", 1, 10000000, "sockets", RESTART,                      \
       "per worker; more are refused with 4504")                                                    \
-    X(server, hello_timeout_ms, INT, "10000", 100, 600000, "ms", RELOAD,                           \
+    X(server, hello_timeout_ms, INT, "10000", 100, 600000, "ms", RESTART,                          \
       "a socket without HELLO is closed after this")                                               \
-    X(server, ping_interval_ms, INT, "30000", 1000, 600000, "ms", RELOAD,                          \
+    X(server, ping_interval_ms, INT, "30000", 1000, 600000, "ms", RESTART,                         \
       "WebSocket PING to each client")                                                             \
-    X(server, idle_timeout_ms, INT, "90000", 1000, 3600000, "ms", RELOAD,                          \
+    X(server, idle_timeout_ms, INT, "90000", 1000, 3600000, "ms", RESTART,                         \
       "a client silent for this long is closed with 4012")                                         \
-    X(server, drain_timeout_ms, INT, "10000", 0, 600000, "ms", RELOAD,                             \
+    X(server, drain_timeout_ms, INT, "10000", 0, 600000, "ms", RESTART,                            \
       "time for in-flight grabs at SIGTERM")                                                       \
     X(admin, host, STR, "127.0.0.1", 1, 255, "", RESTART,                                          \
       "address of the private listener; only loopback is accepted")                                \
@@ -35,10 +35,10 @@
       "port of the private listener; 0: any free one")                                             \
     X(admin, token_file, STR, "", 0, 4000, "", RESTART,                                            \
       "file with the bearer token of the JSON API; empty: the API is off")                         \
-    X(token, keys_file, STR, "", 0, 4000, "", RELOAD,                                              \
+    X(token, keys_file, STR, "", 0, 4000, "", RESTART,                                             \
       "JSON file with the keys that sign viewers' tokens (required)")                              \
-    X(token, audience, STR, "redrain", 1, 255, "", RELOAD, "required aud claim")                   \
-    X(token, leeway_s, INT, "5", 0, 60, "s", RELOAD, "clock skew allowed for exp and nbf")         \
+    X(token, audience, STR, "redrain", 1, 255, "", RESTART, "required aud claim")                  \
+    X(token, leeway_s, INT, "5", 0, 60, "s", RESTART, "clock skew allowed for exp and nbf")        \
     X(redis, url, SECRET, "redis://127.0.0.1:6379/0", 1, 4000, "", RESTART,                        \
       "redis://[:password@]host:port/db")                                                          \
     X(redis, timeout_ms, INT, "2000", 100, 60000, "ms", RESTART, "connect and command deadline")   \
@@ -57,19 +57,19 @@
     X(mysql, timeout_ms, INT, "2000", 1000, 60000, "ms", RESTART,                                  \
       "connect, read and write deadline")                                                          \
     X(mysql, threads, INT, "2", 1, 16, "", RESTART, "database threads per process")                \
-    X(rain, pending_ms, INT, "300", 50, 5000, "ms", RELOAD,                                        \
+    X(rain, pending_ms, INT, "300", 50, 5000, "ms", RESTART,                                       \
       "PENDING is answered after this without a delivery report")                                  \
-    X(rain, outbox_max, INT, "100000", 100, 10000000, "entries", RELOAD,                           \
+    X(rain, outbox_max, INT, "100000", 100, 10000000, "entries", RESTART,                          \
       "entries in a shard's outbox; full: BUSY")                                                   \
     X(rain, batch_max, INT, "128", 1, 500, "grabs", RESTART, "grabs per script call")              \
     X(rain, batch_window_us, INT, "1000", 0, 100000, "us", RESTART,                                \
       "longest wait for a batch to fill")                                                          \
-    X(limits, grab_per_s, INT, "10", 1, 100000, "1/s", RELOAD,                                     \
+    X(limits, grab_per_s, INT, "10", 1, 100000, "1/s", RESTART,                                    \
       "GRABs per connection, burst of twice that")                                                 \
-    X(limits, command_per_s, INT, "20", 1, 100000, "1/s", RELOAD,                                  \
+    X(limits, command_per_s, INT, "20", 1, 100000, "1/s", RESTART,                                 \
       "other commands per connection, burst of twice that")                                        \
-    X(limits, say_per_s, INT, "2", 1, 1000, "1/s", RELOAD, "chat messages per connection")         \
-    X(limits, queue_bytes, INT, "262144", 4096, 16777216, "bytes", RELOAD,                         \
+    X(limits, say_per_s, INT, "2", 1, 1000, "1/s", RESTART, "chat messages per connection")        \
+    X(limits, queue_bytes, INT, "262144", 4096, 16777216, "bytes", RESTART,                        \
       "must-arrive bytes waiting for one socket; more: closed with 4008")                          \
     X(limits, sndbuf_bytes, INT, "131072", 4096, 16777216, "bytes", RESTART,                       \
       "SO_SNDBUF of a client socket; 0 leaves it to the kernel")                                   \
@@ -80,6 +80,6 @@
       "how often due tasks are looked for")                                                        \
     X(settler, verify_interval_s, INT, "300", 0, 86400, "s", RESTART,                              \
       "how often the checker runs; 0: never")                                                      \
-    X(log, level, STR, "info", 1, 10, "", RELOAD, "debug, info, notice, warn, error")
+    X(log, level, STR, "info", 1, 10, "", RESTART, "debug, info, notice, warn, error")
 
 #endif

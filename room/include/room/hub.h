@@ -31,8 +31,8 @@ struct hub_join_answer {
     uint32_t kept_n;
 };
 
-/* A JOIN is ready to be answered: s is a member. err RR_UNAVAILABLE: the bus is down. RR_CONFLICT: s asked for another room
- * or left before this one was ready. */
+/* A JOIN is ready to be answered: s is a member. err RR_UNAVAILABLE: the bus is down. RR_CONFLICT:
+ * s asked for another room or left before this one was ready. */
 typedef void (*hub_joined_fn)(void *arg, struct session *s, uint32_t req_id, enum rr_err err,
                               const struct hub_join_answer *answer);
 

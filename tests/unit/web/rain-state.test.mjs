@@ -107,6 +107,17 @@ test("sold out in n seconds", () => {
   assert.equal(r.soldOutSeconds, 2.3);
 });
 
+test("a late joiner who only gets RESULT knows the rules too", () => {
+  const r = new Rain("c");
+  r.onResult({
+    config_code: "c", room: "r1", total_count: 10, total_price: 1000, limit: 2, open_at: 5000,
+    end_at: 9000, granted: 4, granted_price: 400, sold_out_at: null,
+  });
+  assert.equal(r.phase(9500), "over");
+  assert.equal(r.config.limit, 2);
+  assert.equal(r.card().kind, "ended");
+});
+
 test("cancelled is cancelled", () => {
   const r = rain();
   r.cancelled = true;

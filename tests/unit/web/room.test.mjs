@@ -62,14 +62,47 @@ test("a gap that cannot be recovered goes on from the snapshot", async () => {
   assert.deepEqual(texts(w), ["10", "11"]);
 });
 
-test("another epoch rejoins and starts from the new snapshot", async () => {
+test("another epoch rejoins and asks for all of it", async () => {
   const w = new World();
   await w.ready({seq: 50});
-  await w.push(say(1, "00000000000000bb"));
-  assert.equal(w.sent("JOIN").length, 2);
-  await w.acceptJoin({epoch: "00000000000000bb", seq: 0, recovered: false});
-  assert.deepEqual(texts(w), ["1"]);
   await w.push(say(2, "00000000000000bb"));
+  assert.deepEqual(w.sent("JOIN").at(-1)[2], {room: "r1", epoch: "00000000000000bb", seq: 0});
+  await w.acceptJoin({
+    epoch: "00000000000000bb", seq: 2, recovered: true,
+    missed: [1, 2].map((seq) => say(seq, "00000000000000bb")),
+  });
+  assert.deepEqual(texts(w), ["1", "2"]);
+  await w.push(say(3, "00000000000000bb"));
+  assert.deepEqual(texts(w), ["1", "2", "3"]);
+});
+
+test("another epoch that cannot be recovered goes on from the snapshot", async () => {
+  const w = new World();
+  await w.ready({seq: 50});
+  await w.push(say(7, "00000000000000bb"));
+  await w.acceptJoin({epoch: "00000000000000bb", seq: 6, recovered: false});
+  assert.deepEqual(texts(w), ["7"]);
+});
+
+test("the first push ever of a room is delivered at once", async () => {
+  const w = new World();
+  await w.ready({epoch: "0000000000000000", seq: 0});
+  await w.push(say(1, "00000000000000cc"));
+  assert.deepEqual(texts(w), ["1"]);
+  assert.equal(w.sent("JOIN").length, 1);
+  await w.push(say(2, "00000000000000cc"));
+  assert.deepEqual(texts(w), ["1", "2"]);
+});
+
+test("the second push of a room that was empty: the first one is fetched", async () => {
+  const w = new World();
+  await w.ready({epoch: "0000000000000000", seq: 0});
+  await w.push(say(2, "00000000000000cc"));
+  assert.deepEqual(w.sent("JOIN").at(-1)[2], {room: "r1", epoch: "00000000000000cc", seq: 0});
+  await w.acceptJoin({
+    epoch: "00000000000000cc", seq: 2, recovered: true, missed: [say(1, "00000000000000cc"),
+      say(2, "00000000000000cc")],
+  });
   assert.deepEqual(texts(w), ["1", "2"]);
 });
 

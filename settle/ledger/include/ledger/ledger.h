@@ -122,5 +122,7 @@ typedef void (*ledger_finding_fn)(void *arg, const struct ledger_finding *f);
  * are rows in rp_check. */
 RR_MUST_CHECK enum rr_err ledger_verify(struct ledger *l, const char *code, ledger_finding_fn fn,
                                         void *arg, int64_t *unaccounted_fen);
+/* One more finding for people to look at, from outside the books (a gap in Kafka's log): a row in rp_check. */
+RR_MUST_CHECK enum rr_err ledger_note(struct ledger *l, const char *text);
 
 #endif

@@ -1,15 +1,17 @@
-/* topic.h - makes sure the topic of granted packets exists. Blocking. */
+/* topic.h - the Kafka topic of granted packets, made by `redrainctl migrate`. Blocking. */
 #ifndef SETTLER_TOPIC_H
 #define SETTLER_TOPIC_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
-/* RR_OK: it exists now (made, or there before: then partitions and replication are left as they are).
- * RR_UNAVAILABLE: no broker answered in 10 s. RR_CONFIG: the broker refused; *message says why. */
+/* RR_OK: the topic is there (made now or before; an existing one is not changed). Retention 7 days, min.insync.replicas
+ * 2 from 3 replicas on, no unclean election.
+ * RR_UNAVAILABLE: no broker in time; RR_SYSTEM: refused. *message (of cap bytes) says why. */
 RR_MUST_CHECK enum rr_err settler_topic_ensure(const char *bootstrap, const char *topic,
-                                               int partitions, int replication, char *message,
-                                               size_t cap);
+                                               int32_t partitions, int32_t replication,
+                                               char *message, size_t cap);
 
 #endif

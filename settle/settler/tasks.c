@@ -1,0 +1,282 @@
+#include "tasks.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "ledger/saga.h"
+#include "ledger/settled.h"
+#include "store/store_sync.h"
+
+enum { CREDITS_MAX = 65536, CREDITS_SOME = 5000, STEPS_MAX = 16, METRICS_TTL_MS = 10000 };
+
+struct tasks {
+    const struct rr_conf *conf;
+    struct rr_settler_metrics *metrics;
+    const _Atomic int64_t *lag_ms;
+    char name[65];
+    atomic_bool stop;
+    pthread_mutex_t mu;
+    pthread_cond_t wake;
+    struct settle_credit *credits; /* {mu} */
+    uint32_t credits_n;            /* {mu} */
+    bool have_thread;
+    bool have_checker;
+    pthread_t thread;
+    pthread_t checker;
+    struct ledger *ledger;         /* [thread] */
+    struct store_sync *store;      /* [thread] */
+    struct ledger *check_ledger;   /* [checker] */
+    struct rr_ratelog fail_log;    /* [thread] */
+};
+
+static void complain(struct tasks *t, const char *what, enum rr_err err)
+{
+    uint64_t suppressed = 0;
+
+    if (rr_ratelog_pass(&t->fail_log, rr_mono_us(rr_clock_system()), 5000000, &suppressed))
+        log_warn("task_failed", "%s: %s (%s), %llu more", what, rr_err_name(err),
+                 ledger_error(t->ledger), (unsigned long long)suppressed);
+}
+
+/* ---- after COMMIT ---- */
+
+void tasks_credit(struct tasks *t, const struct settle_credit *credits, uint32_t n)
+{
+    pthread_mutex_lock(&t->mu);
+    if (t->credits_n + n <= CREDITS_MAX) {
+        memcpy(t->credits + t->credits_n, credits, n * sizeof(*credits));
+        t->credits_n += n;
+    } /* else Redis is slow or down: users see their grants in MY_GRANTS, statistics follow the next credit */
+    pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->mu);
+}
+
+static uint32_t take_credits(struct tasks *t, struct settle_credit *out)
+{
+    uint32_t n = 0;
+
+    pthread_mutex_lock(&t->mu);
+    n = t->credits_n < CREDITS_SOME ? t->credits_n : CREDITS_SOME;
+    memcpy(out, t->credits, n * sizeof(*out));
+    t->credits_n -= n;
+    memmove(t->credits, t->credits + n, t->credits_n * sizeof(*out));
+    pthread_mutex_unlock(&t->mu);
+    return n;
+}
+
+/* False: Redis or MySQL is down; what was taken is not told. */
+static bool tell(struct tasks *t, struct settle_credit *scratch)
+{
+    uint32_t n = 0;
+
+    while ((n = take_credits(t, scratch)) > 0) {
+        enum rr_err err = settled_push(store_sync_notify(t->store), scratch, n);
+
+        if (!err)
+            err = settled_stats(t->ledger, store_sync_pool(t->store), scratch, n);
+        if (err) {
+            complain(t, "telling settled grants", err);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- steps, metrics ---- */
+
+static void run_steps(struct tasks *t)
+{
+    struct saga s = {.ledger = t->ledger,
+                     .pool = store_sync_pool(t->store),
+                     .notify = store_sync_notify(t->store),
+                     .owner = t->name};
+    uint32_t ran = STEPS_MAX;
+
+    while (ran == STEPS_MAX && !atomic_load(&t->stop)) {
+        enum rr_err err = saga_run_due(&s, rr_wall_ms(rr_clock_system()), STEPS_MAX, &ran);
+
+        if (err) {
+            complain(t, "claiming steps", err);
+            return;
+        }
+        rr_metric_add(&t->metrics->tasks_run_total, ran);
+    }
+}
+
+static void write_metrics(struct tasks *t)
+{
+    const struct rain_notify *notify = store_sync_notify(t->store);
+    struct rr_buf b = {0};
+    enum rr_err err = notify->settle_lag(notify->impl, atomic_load(t->lag_ms));
+
+    rr_settler_metrics_prometheus(t->metrics, &b);
+    if (!err && !b.failed)
+        err = store_sync_kv_set(t->store, "settler", rr_slice_of(b.p, b.len), METRICS_TTL_MS);
+    if (err)
+        complain(t, "writing metrics", err);
+    rr_buf_fini(&b);
+}
+
+/* Sleeps until `ms` passed, credits came or the end. */
+static void doze(struct tasks *t, int64_t ms, bool for_credits)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&t->mu);
+    while (!atomic_load(&t->stop) && !(for_credits && t->credits_n) &&
+           pthread_cond_timedwait(&t->wake, &t->mu, &until) == 0)
+        ;
+    pthread_mutex_unlock(&t->mu);
+}
+
+static void *run_tasks(void *arg)
+{
+    struct tasks *t = arg;
+    struct settle_credit *scratch = rr_xcalloc(CREDITS_SOME, sizeof(*scratch));
+    int64_t steps_at_us = 0;
+    int64_t metrics_at_us = 0;
+
+    ledger_thread_init();
+    while (!atomic_load(&t->stop)) {
+        int64_t now_us = rr_mono_us(rr_clock_system());
+        bool told = tell(t, scratch);
+
+        if (now_us >= steps_at_us) {
+            run_steps(t);
+            steps_at_us = now_us + t->conf->settler_task_interval_ms * 1000;
+        }
+        if (now_us >= metrics_at_us) {
+            write_metrics(t);
+            metrics_at_us = now_us + 1000000;
+        }
+        doze(t, t->conf->settler_task_interval_ms, told);
+    }
+    (void)tell(t, scratch); /* what the last batch committed */
+    ledger_thread_fini();
+    free(scratch);
+    return NULL;
+}
+
+/* ---- the checker ---- */
+
+static void on_finding(void *arg, const struct ledger_finding *f)
+{
+    int64_t *n = arg;
+
+    if ((*n)++ < 20)
+        log_error("finding", "%s %s: %s", f->invariant, f->code, f->text);
+}
+
+static void *run_checker(void *arg)
+{
+    struct tasks *t = arg;
+
+    ledger_thread_init();
+    while (!atomic_load(&t->stop)) {
+        int64_t findings = 0;
+        int64_t unaccounted_fen = 0;
+        enum rr_err err = RR_OK;
+
+        doze(t, t->conf->settler_verify_interval_s * 1000, false);
+        if (atomic_load(&t->stop))
+            break;
+        err = ledger_verify(t->check_ledger, NULL, on_finding, &findings, &unaccounted_fen);
+        if (err) {
+            log_warn("check_failed", "%s (%s)", rr_err_name(err), ledger_error(t->check_ledger));
+            continue;
+        }
+        rr_metric_set(&t->metrics->findings, findings);
+        rr_metric_set(&t->metrics->money_unaccounted_fen, unaccounted_fen);
+        log_info("checked", "%lld findings, %lld fen unaccounted", (long long)findings,
+                 (long long)unaccounted_fen);
+    }
+    ledger_thread_fini();
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static enum rr_err make_parts(struct tasks *t)
+{
+    const struct rr_conf *c = t->conf;
+    struct ledger_opts lo = {.url = c->mysql_url,
+                             .namespace_ = c->server_namespace,
+                             .timeout_s = (int)(c->mysql_timeout_ms + 999) / 1000};
+    struct store_opts so = {.url = c->redis_url,
+                            .namespace_ = c->server_namespace,
+                            .worker_name = t->name,
+                            .timeout_ms = c->redis_timeout_ms};
+    enum rr_err err = ledger_create(&t->ledger, &lo);
+
+    if (!err)
+        err = ledger_create(&t->check_ledger, &lo);
+    if (!err)
+        err = store_sync_create(&t->store, &so);
+    return err;
+}
+
+enum rr_err tasks_create(struct tasks **out, const struct tasks_opts *o)
+{
+    struct tasks *t = rr_xcalloc(1, sizeof(*t));
+    pthread_condattr_t attr;
+    enum rr_err err = RR_OK;
+
+    *out = NULL;
+    t->conf = o->conf;
+    t->metrics = o->metrics;
+    t->lag_ms = o->lag_ms;
+    strncpy(t->name, o->name, sizeof(t->name) - 1);
+    t->credits = rr_xcalloc(CREDITS_MAX, sizeof(*t->credits));
+    pthread_mutex_init(&t->mu, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    err = make_parts(t);
+    if (err)
+        goto out;
+    t->have_thread = pthread_create(&t->thread, NULL, run_tasks, t) == 0;
+    if (t->have_thread && o->conf->settler_verify_interval_s > 0)
+        t->have_checker = pthread_create(&t->checker, NULL, run_checker, t) == 0;
+    if (!t->have_thread) {
+        err = RR_SYSTEM;
+        goto out;
+    }
+    *out = t;
+    t = NULL;
+out:
+    tasks_destroy(t);
+    return err;
+}
+
+void tasks_destroy(struct tasks *t)
+{
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->mu);
+    atomic_store(&t->stop, true);
+    pthread_cond_broadcast(&t->wake);
+    pthread_mutex_unlock(&t->mu);
+    if (t->have_thread)
+        pthread_join(t->thread, NULL);
+    if (t->have_checker)
+        pthread_join(t->checker, NULL);
+    store_sync_destroy(t->store);
+    ledger_destroy(t->ledger);
+    ledger_destroy(t->check_ledger);
+    pthread_cond_destroy(&t->wake);
+    pthread_mutex_destroy(&t->mu);
+    free(t->credits);
+    free(t);
+}

@@ -1,0 +1,30 @@
+/* tasks.h - what a settler does beside settling, on threads of its own, each with its own MySQL and Redis connection:
+ * tells users and statistics after COMMIT, runs due steps of rains, writes metrics and lag, checks the books.
+ * Nothing here can hold up a batch: credits go through a bounded queue that drops the oldest knowledge, never money. */
+#ifndef SETTLE_SETTLER_TASKS_H
+#define SETTLE_SETTLER_TASKS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/metrics.h"
+#include "ledger/settle_batch.h"
+
+struct tasks;
+
+struct tasks_opts {
+    const struct rr_conf *conf;
+    const char *name; /* of this process: owner in markers, Redis client name */
+    struct rr_settler_metrics *metrics;
+    const _Atomic int64_t *lag_ms; /* written by the main thread */
+};
+
+RR_MUST_CHECK enum rr_err tasks_create(struct tasks **out, const struct tasks_opts *o);
+/* Copies credits. Main thread. */
+void tasks_credit(struct tasks *t, const struct settle_credit *credits, uint32_t n);
+/* Tells what is queued, ends the threads. NULL-safe. */
+void tasks_destroy(struct tasks *t);
+
+#endif

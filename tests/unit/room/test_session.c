@@ -1,0 +1,522 @@
+#include "cm.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "fakes.h"
+
+enum { QUEUE_BYTES = 100, SOCKETS = 8 };
+
+struct fixture {
+    struct session_table *t;
+    struct fake_conn conns[SOCKETS];
+    struct session *left[SOCKETS]; /* who left a room, in order */
+    uint32_t left_n;
+    struct rr_frame *f; /* 10 bytes */
+};
+
+static struct fixture *f;
+/* Sessions never look inside a room: any address will do. */
+static struct room *const room_a = (struct room *)(uintptr_t)0x10;
+static struct room *const room_b = (struct room *)(uintptr_t)0x20;
+
+static void on_left(void *arg, struct session *s)
+{
+    assert_ptr_equal(arg, f);
+    assert_non_null(s->room); /* still known while the room takes him off its list */
+    f->left[f->left_n++] = s;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    f = rr_xcalloc(1, sizeof(*f));
+    f->t = session_table_create(&(struct session_table_opts){
+        .transport = &fake_transport, .queue_bytes = QUEUE_BYTES, .left_room = on_left, .arg = f});
+    f->f = rr_frame_create("0123456789", 10, FAKE_HEADROOM);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < session_slots(f->t); i++) {
+        if (session_at(f->t, i))
+            session_destroy(session_at(f->t, i));
+    }
+    for (int i = 0; i < SOCKETS; i++)
+        fake_conn_clear(&f->conns[i]);
+    session_table_destroy(f->t);
+    assert_int_equal(f->f->refs, 1); /* nobody kept a reference */
+    rr_frame_unref(&f->f);
+    free(f);
+    return 0;
+}
+
+static struct session *open_as(int conn, int64_t user_id)
+{
+    struct session *s = session_create(f->t, &f->conns[conn], 1000);
+
+    if (user_id) {
+        s->user_id = user_id;
+        session_set_state(s, SESSION_AUTHED, NULL);
+    }
+    return s;
+}
+
+static void assert_exact(uint64_t expected)
+{
+    const struct session_counters *c = session_table_counters(f->t);
+
+    assert_int_equal(c->expected, expected);
+    assert_int_equal(c->expected, c->sent + c->dropped + c->closed + c->queued);
+}
+
+/* ---- states ---- */
+
+static void test_life(void **state)
+{
+    struct session *s = open_as(0, 0);
+    uint64_t id = s->id;
+
+    (void)state;
+    assert_int_equal(s->state, SESSION_NEW);
+    assert_int_equal(session_count(f->t), 1);
+    assert_ptr_equal(session_by_id(f->t, id), s);
+    s->user_id = 7;
+    session_set_state(s, SESSION_AUTHED, NULL);
+    assert_ptr_equal(session_by_user(f->t, 7), s);
+    session_set_state(s, SESSION_JOINED, room_a);
+    assert_ptr_equal(s->room, room_a);
+    assert_ptr_equal(session_by_user(f->t, 7), s);
+    session_set_state(s, SESSION_JOINED, room_a); /* no change, no call */
+    assert_int_equal(f->left_n, 0);
+    session_set_state(s, SESSION_AUTHED, NULL);
+    assert_int_equal(f->left_n, 1);
+    assert_null(s->room);
+    session_set_state(s, SESSION_JOINED, room_b);
+    session_close(s, CLOSE_BANNED);
+    assert_int_equal(f->left_n, 2);
+    assert_int_equal(s->state, SESSION_CLOSING);
+    assert_null(session_by_user(f->t, 7));
+    assert_ptr_equal(session_by_id(f->t, id), s); /* until the socket is gone */
+    session_destroy(s);
+    assert_null(session_by_id(f->t, id));
+    assert_int_equal(session_count(f->t), 0);
+}
+
+static void test_destroy_from_any_state(void **state)
+{
+    struct session *s[3] = {open_as(0, 0), open_as(1, 7), open_as(2, 7)};
+
+    (void)state;
+    session_set_state(s[2], SESSION_JOINED, room_a);
+    for (int i = 0; i < 3; i++)
+        session_destroy(s[i]);
+    assert_int_equal(f->left_n, 1);
+    assert_int_equal(session_count(f->t), 0);
+    assert_null(session_by_user(f->t, 7));
+}
+
+static void test_ids_are_not_reused(void **state)
+{
+    uint64_t seen[50];
+
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        struct session *s = open_as(0, 0);
+
+        seen[i] = s->id;
+        for (int k = 0; k < i; k++)
+            assert_true(seen[k] != s->id);
+        session_destroy(s);
+        assert_null(session_by_id(f->t, seen[i]));
+    }
+    assert_int_equal(session_slots(f->t), 256); /* one slot was used again and again */
+    assert_null(session_by_id(f->t, UINT64_C(1) << 32 | 1000000));
+}
+
+static void test_table_grows(void **state)
+{
+    enum { MANY = 600 };
+    uint64_t ids[MANY];
+
+    (void)state;
+    for (int i = 0; i < MANY; i++)
+        ids[i] = open_as(0, i + 1)->id;
+    assert_int_equal(session_count(f->t), MANY);
+    assert_true(session_slots(f->t) >= MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(session_by_id(f->t, ids[i])->user_id, i + 1);
+        assert_int_equal(session_by_user(f->t, i + 1)->id, ids[i]);
+    }
+    assert_null(session_at(f->t, session_slots(f->t)));
+}
+
+/* What RR_ASSERT refuses, in a process of its own. */
+static bool aborts(void (*act)(struct session *s), struct session *s)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(1);
+        signal(SIGABRT, SIG_DFL); /* cmocka catches it */
+        act(s);
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void to_new(struct session *s)
+{
+    session_set_state(s, SESSION_NEW, NULL);
+}
+
+static void to_authed(struct session *s)
+{
+    session_set_state(s, SESSION_AUTHED, NULL);
+}
+
+static void to_joined(struct session *s)
+{
+    session_set_state(s, SESSION_JOINED, room_b);
+}
+
+static void to_joined_nowhere(struct session *s)
+{
+    session_set_state(s, SESSION_JOINED, NULL);
+}
+
+static void to_authed_in_a_room(struct session *s)
+{
+    session_set_state(s, SESSION_AUTHED, room_a);
+}
+
+static void nothing(struct session *s)
+{
+    (void)s;
+}
+
+static void test_impossible_transitions(void **state)
+{
+    struct session *fresh = open_as(0, 0);
+    struct session *authed = open_as(1, 7);
+    struct session *joined = open_as(2, 7);
+    struct session *closing = open_as(3, 7);
+
+    (void)state;
+    session_set_state(joined, SESSION_JOINED, room_a);
+    session_close(closing, CLOSE_NORMAL);
+    assert_false(aborts(nothing, fresh));
+    assert_true(aborts(to_joined, fresh)); /* without HELLO */
+    assert_true(aborts(to_new, authed));
+    assert_true(aborts(to_joined_nowhere, authed));
+    assert_true(aborts(to_authed_in_a_room, authed));
+    assert_true(aborts(to_joined, joined)); /* the first room must be left */
+    assert_true(aborts(to_authed, closing));
+    assert_true(aborts(to_joined, closing));
+}
+
+/* ---- users ---- */
+
+static void test_user_index(void **state)
+{
+    struct session *a = open_as(0, 7);
+    struct session *b = open_as(1, 7);
+    struct session *c = open_as(2, 8);
+    struct session *d = open_as(3, 7);
+    uint32_t n = 0;
+
+    (void)state;
+    for (struct session *s = session_by_user(f->t, 7); s; s = s->user_next) {
+        assert_int_equal(s->user_id, 7);
+        n++;
+    }
+    assert_int_equal(n, 3);
+    assert_ptr_equal(session_by_user(f->t, 8), c);
+    session_close(b, CLOSE_NORMAL); /* from the middle */
+    assert_ptr_equal(session_by_user(f->t, 7), d);
+    assert_ptr_equal(d->user_next, a);
+    assert_null(a->user_next);
+    session_close(d, CLOSE_NORMAL);
+    session_close(a, CLOSE_NORMAL);
+    assert_null(session_by_user(f->t, 7));
+    assert_null(session_by_user(f->t, 9));
+}
+
+static void test_may_enter(void **state)
+{
+    struct session s = {.rooms = (char[]){",r1,room-2,"}};
+    struct session all = {.all_rooms = true};
+    struct session none = {0};
+
+    (void)state;
+    assert_true(session_may_enter(&s, "r1"));
+    assert_true(session_may_enter(&s, "room-2"));
+    assert_false(session_may_enter(&s, "r"));
+    assert_false(session_may_enter(&s, "1"));
+    assert_false(session_may_enter(&s, "oom-2"));
+    assert_false(session_may_enter(&s, "room-22"));
+    assert_true(session_may_enter(&all, "anything"));
+    assert_false(session_may_enter(&none, "r1"));
+}
+
+/* ---- sending ---- */
+
+static void test_send_goes_out_at_once(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    session_send(s, f->f);
+    session_send_latest(s, f->f, 1);
+    assert_int_equal(f->conns[0].sent_n, 2);
+    assert_false(f->conns[0].wants_write);
+    assert_int_equal(session_table_counters(f->t)->sent_bytes, 20);
+    assert_exact(2);
+}
+
+static void test_busy_socket_queues_in_order(void **state)
+{
+    struct session *s = open_as(0, 7);
+    struct rr_frame *other = rr_frame_create("other", 5, FAKE_HEADROOM);
+
+    (void)state;
+    f->conns[0].busy = true;
+    session_send(s, f->f);
+    assert_true(f->conns[0].wants_write);
+    assert_exact(1);
+    f->conns[0].busy = false;
+    session_send(s, other); /* behind the waiting one although the socket is free */
+    assert_int_equal(f->conns[0].sent_n, 0);
+    assert_int_equal(session_table_counters(f->t)->must_bytes, 15);
+    assert_int_equal(session_table_counters(f->t)->queued, 2);
+    assert_exact(2);
+    session_on_writable(s);
+    assert_int_equal(f->conns[0].sent_n, 2);
+    assert_ptr_equal(f->conns[0].sent[0], f->f);
+    assert_ptr_equal(f->conns[0].sent[1], other);
+    assert_int_equal(session_table_counters(f->t)->must_bytes, 0);
+    assert_exact(2);
+    fake_conn_clear(&f->conns[0]);
+    rr_frame_unref(&other);
+}
+
+static void test_writable_stops_when_busy_again(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    f->conns[0].busy = true;
+    session_send(s, f->f);
+    f->conns[0].wants_write = false;
+    session_on_writable(s);
+    assert_true(f->conns[0].wants_write); /* asked again */
+    assert_int_equal(f->conns[0].sent_n, 0);
+    assert_exact(1);
+}
+
+static void test_latest_lane(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    f->conns[0].busy = true;
+    session_send_latest(s, f->f, 1);
+    session_send_latest(s, f->f, 1);
+    session_send_latest(s, f->f, 2);
+    assert_int_equal(session_table_counters(f->t)->dropped, 1);
+    assert_int_equal(session_table_counters(f->t)->queued, 2);
+    assert_exact(3);
+    for (uint64_t key = 10; key < 30; key++)
+        session_send_latest(s, f->f, key);
+    assert_int_equal(session_table_counters(f->t)->queued, OUT_LATEST_MAX);
+    assert_exact(23);
+    assert_int_equal(s->state, SESSION_AUTHED); /* never a reason to close */
+    assert_int_equal(session_table_counters(f->t)->must_bytes, 0);
+}
+
+static void test_slow_reader_is_closed(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    session_set_state(s, SESSION_JOINED, room_a);
+    f->conns[0].busy = true;
+    for (int i = 0; i < QUEUE_BYTES / 10; i++)
+        session_send(s, f->f);
+    assert_int_equal(s->state, SESSION_JOINED);
+    session_send_latest(s, f->f, 1);
+    assert_exact(11);
+    session_send(s, f->f);
+    assert_int_equal(s->state, SESSION_CLOSING);
+    assert_int_equal(f->conns[0].close_code, CLOSE_SLOW);
+    assert_int_equal(f->left_n, 1);
+    assert_int_equal(session_table_counters(f->t)->slow_closed, 1);
+    assert_int_equal(session_table_counters(f->t)->closed, 12);
+    assert_int_equal(session_table_counters(f->t)->queued, 0);
+    assert_int_equal(session_table_counters(f->t)->must_bytes, 0);
+    assert_exact(12);
+    session_send(s, f->f); /* too late, still counted */
+    session_send_latest(s, f->f, 1);
+    session_on_writable(s);
+    assert_int_equal(f->conns[0].sent_n, 0);
+    assert_exact(14);
+}
+
+static void test_broken_socket(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    f->conns[0].broken = true;
+    session_send(s, f->f);
+    assert_exact(1);
+    session_destroy(s); /* the transport's close callback */
+    assert_int_equal(session_table_counters(f->t)->closed, 1);
+    assert_exact(1);
+}
+
+static void test_close_keeps_the_first_code(void **state)
+{
+    struct session *s = open_as(0, 0);
+
+    (void)state;
+    session_close(s, CLOSE_EXPIRED);
+    session_close(s, CLOSE_NORMAL);
+    assert_int_equal(f->conns[0].close_code, CLOSE_EXPIRED);
+    assert_int_equal(f->conns[0].closes, 1);
+}
+
+static void test_queue_bytes_can_change(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    session_table_set_queue_bytes(f->t, 15);
+    f->conns[0].busy = true;
+    session_send(s, f->f);
+    session_send(s, f->f);
+    assert_int_equal(f->conns[0].close_code, CLOSE_SLOW);
+}
+
+/* Random sends, drains, stalls and closes: the sum holds after every step. */
+static void test_counters_are_exact_at_any_instant(void **state)
+{
+    struct session *s[SOCKETS];
+    uint64_t expected = 0;
+    uint64_t x = 42;
+
+    (void)state;
+    for (int i = 0; i < SOCKETS; i++)
+        s[i] = open_as(i, i + 1);
+    for (int step = 0; step < 20000; step++) {
+        int i = 0;
+
+        x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        i = (int)(x >> 33) % SOCKETS;
+        switch ((x >> 40) % 12) {
+        case 0: f->conns[i].busy = !f->conns[i].busy; break;
+        case 1: session_on_writable(s[i]); break;
+        case 2:
+            if ((x >> 50) % 16 == 0) {
+                session_destroy(s[i]);
+                fake_conn_clear(&f->conns[i]);
+                f->conns[i] = (struct fake_conn){0};
+                s[i] = open_as(i, i + 1);
+            }
+            break;
+        case 3:
+        case 4:
+        case 5:
+            session_send_latest(s[i], f->f, (x >> 45) % 12);
+            expected++;
+            break;
+        default: session_send(s[i], f->f); expected++;
+        }
+        assert_exact(expected);
+    }
+    assert_true(session_table_counters(f->t)->slow_closed > 0);
+    assert_true(session_table_counters(f->t)->sent > 0);
+}
+
+/* ---- rates ---- */
+
+static void test_rate_bucket(void **state)
+{
+    struct rate_bucket b = {0};
+    int64_t retry_ms = 0;
+    int64_t now_us = 5000000;
+    int taken = 0;
+
+    (void)state;
+    while (rate_take(&b, now_us, 10, &retry_ms) == RR_OK)
+        taken++;
+    assert_int_equal(taken, 20); /* burst of two seconds */
+    assert_in_range(retry_ms, 1, 101);
+    assert_int_equal(rate_take(&b, now_us + retry_ms * 1000, 10, &retry_ms), RR_OK);
+    assert_int_equal(rate_take(&b, now_us + retry_ms * 1000, 10, &retry_ms), RR_RATE_LIMITED);
+    now_us += 60000000;
+    for (taken = 0; rate_take(&b, now_us, 10, &retry_ms) == RR_OK;)
+        taken++;
+    assert_int_equal(taken, 20); /* a pause does not save up more than the burst */
+}
+
+static void test_rate_sustained(void **state)
+{
+    struct rate_bucket b = {0};
+    int64_t retry_ms = 0;
+    int taken = 0;
+
+    (void)state;
+    for (int64_t ms = 0; ms < 10000; ms++)
+        taken += rate_take(&b, 1000000 + ms * 1000, 7, &retry_ms) == RR_OK;
+    assert_in_range(taken, 14 + 69, 14 + 71);
+}
+
+static void test_rate_of_a_million_and_more(void **state)
+{
+    struct rate_bucket b = {0};
+    int64_t retry_ms = 0;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(rate_take(&b, 1, 5000000, &retry_ms), RR_OK);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_life),
+        TEST(test_destroy_from_any_state),
+        TEST(test_ids_are_not_reused),
+        TEST(test_table_grows),
+        TEST(test_impossible_transitions),
+        TEST(test_user_index),
+        TEST(test_may_enter),
+        TEST(test_send_goes_out_at_once),
+        TEST(test_busy_socket_queues_in_order),
+        TEST(test_writable_stops_when_busy_again),
+        TEST(test_latest_lane),
+        TEST(test_slow_reader_is_closed),
+        TEST(test_broken_socket),
+        TEST(test_close_keeps_the_first_code),
+        TEST(test_queue_bytes_can_change),
+        TEST(test_counters_are_exact_at_any_instant),
+        TEST(test_rate_bucket),
+        TEST(test_rate_sustained),
+        TEST(test_rate_of_a_million_and_more),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
