@@ -172,7 +172,9 @@ static void pool_next_seq(void *impl, const struct pool_shard *at, int64_t user_
 
 void store__pool_init(struct store_async *s)
 {
-    s->pool = (struct pool_grab){
-        .impl = s, .grab = pool_grab, .outbox_del = pool_outbox_del, .sums = pool_sums,
-        .next_seq = pool_next_seq};
+    s->pool = (struct pool_grab){.impl = s,
+                                 .grab = pool_grab,
+                                 .outbox_del = pool_outbox_del,
+                                 .sums = pool_sums,
+                                 .next_seq = pool_next_seq};
 }

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Every part is bounded by limits.h or checked at create, so the buffer always fits: cut names must never exist. */
+/* Every part is bounded by limits.h or checked at create, so the buffer always fits: cut names must
+ * never exist. */
 __attribute__((format(printf, 1, 2))) static struct store_key make(const char *fmt, ...)
 {
     struct store_key k;
@@ -66,8 +67,8 @@ bool key_channel_room(const char *ns, const char *channel, size_t len,
     size_t tail_len = sizeof(tail) - 1;
     size_t room_len = 0;
 
-    if (len < ns_len + 1 + tail_len || memcmp(channel, ns, ns_len) != 0 ||
-        channel[ns_len] != '{' || memcmp(channel + len - tail_len, tail, tail_len) != 0)
+    if (len < ns_len + 1 + tail_len || memcmp(channel, ns, ns_len) != 0 || channel[ns_len] != '{' ||
+        memcmp(channel + len - tail_len, tail, tail_len) != 0)
         return false;
     room_len = len - ns_len - 1 - tail_len;
     if (room_len == 0 || room_len > RR_ROOM_ID_MAX)

@@ -1,5 +1,5 @@
-/* keys.h - every name in Redis is made here (MONEY 2, ARCHITECTURE 5). Braces are Redis' hash tags: what one script touches
- * lives in one slot. All names carry the namespace in front. */
+/* keys.h - every name in Redis is made here (MONEY 2, ARCHITECTURE 5). Braces are Redis' hash tags:
+ * what one script touches lives in one slot. All names carry the namespace in front. */
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 

@@ -92,20 +92,20 @@ void redis_cmd_write(const struct redis_cmd *c, const struct store_script *scrip
 
 enum rr_err redis_error_kind(const char *text, size_t len)
 {
-    /* Redis raises all of these before a command or a script has written anything: our scripts' first write is one that
-     * it refuses when memory is short. An error inside a script carries the same word in front. */
+    /* Redis raises all of these before a command or a script has written anything: our scripts'
+     * first write is one that it refuses when memory is short. An error inside a script carries the
+     * same word in front. */
     static const struct {
         const char *word;
         enum rr_err err;
     } kinds[] = {
-        {"NOSCRIPT ", RR_NOT_FOUND},       {"LOADING ", RR_UNAVAILABLE},
-        {"READONLY ", RR_UNAVAILABLE},     {"OOM ", RR_UNAVAILABLE},
-        {"MISCONF ", RR_UNAVAILABLE},      {"BUSY ", RR_BUSY},
-        {"NOREPLICAS ", RR_UNAVAILABLE},   {"MASTERDOWN ", RR_UNAVAILABLE},
-        {"CLUSTERDOWN ", RR_UNAVAILABLE},  {"MOVED ", RR_UNAVAILABLE},
-        {"ASK ", RR_UNAVAILABLE},          {"TRYAGAIN ", RR_UNAVAILABLE},
-        {"NOAUTH ", RR_UNAVAILABLE},
-        {"WRONGPASS ", RR_UNAVAILABLE},
+        {"NOSCRIPT ", RR_NOT_FOUND},      {"LOADING ", RR_UNAVAILABLE},
+        {"READONLY ", RR_UNAVAILABLE},    {"OOM ", RR_UNAVAILABLE},
+        {"MISCONF ", RR_UNAVAILABLE},     {"BUSY ", RR_BUSY},
+        {"NOREPLICAS ", RR_UNAVAILABLE},  {"MASTERDOWN ", RR_UNAVAILABLE},
+        {"CLUSTERDOWN ", RR_UNAVAILABLE}, {"MOVED ", RR_UNAVAILABLE},
+        {"ASK ", RR_UNAVAILABLE},         {"TRYAGAIN ", RR_UNAVAILABLE},
+        {"NOAUTH ", RR_UNAVAILABLE},      {"WRONGPASS ", RR_UNAVAILABLE},
     };
 
     for (size_t i = 0; i < RR_COUNTOF(kinds); i++) {

@@ -25,12 +25,14 @@ __attribute__((sentinel)) void redis_cmd_strs(struct redis_cmd *c, ...);
 void redis_cmd_keys(struct redis_cmd *c, const struct store_key *keys, uint32_t n);
 void redis_cmd_fini(struct redis_cmd *c);
 
-/* Appends the whole command. script NULL: a plain one. body: EVAL with the text instead of EVALSHA. */
+/* Appends the whole command. script NULL: a plain one. body: EVAL with the text instead of EVALSHA.
+ */
 void redis_cmd_write(const struct redis_cmd *c, const struct store_script *script, bool body,
                      struct rr_buf *out);
 
-/* What an error text means for the call that got it. RR_UNAVAILABLE, RR_BUSY: nothing was done. RR_NOT_FOUND: the script is
- * not loaded. RR_PENDING: anything else, after which it is not known what was done. */
+/* What an error text means for the call that got it.
+ * RR_UNAVAILABLE, RR_BUSY: nothing was done. RR_NOT_FOUND: the script is not loaded. RR_PENDING:
+ * anything else, after which it is not known what was done. */
 enum rr_err redis_error_kind(const char *text, size_t len);
 
 #endif

@@ -46,16 +46,17 @@ struct redis_conn {
     uint32_t attempt;  /* connects since create */
     uint32_t failures; /* since it was last up */
     uint32_t login_left;
-    int64_t deadline_us;  /* of connect and login */
-    int64_t retry_us;     /* WAITING: when to connect */
-    int64_t heard_us;     /* last reply */
+    int64_t deadline_us;        /* of connect and login */
+    int64_t retry_us;           /* WAITING: when to connect */
+    int64_t heard_us;           /* last reply */
     const struct call *overdue; /* seen late in the last tick */
     struct call_list inflight;
     struct call_list deferred; /* answers that must not be given inside redis_conn_call */
     struct rr_buf out;
-    uint64_t out_offset; /* stream offset of out's first byte; before it everything was handed to the link */
+    uint64_t out_offset; /* stream offset of out's first byte; before it everything was handed to
+                            the link */
     bool was_up;
-    bool broken;         /* writing failed: dropped at the end of the turn */
+    bool broken; /* writing failed: dropped at the end of the turn */
     struct redis_conn_counters counters;
     uv_timer_t tick;
     uv_idle_t idle;
@@ -146,7 +147,8 @@ static int64_t backoff_us(uint32_t failures)
     return ms * 500 + (int64_t)(r % (uint32_t)(ms * 500));
 }
 
-/* Whatever state it is in: the link goes, every call in flight is answered, the next connect is planned. */
+/* Whatever state it is in: the link goes, every call in flight is answered, the next connect is
+ * planned. */
 static void drop(struct redis_conn *c, const char *why)
 {
     struct call_list lost = c->inflight;
@@ -264,7 +266,8 @@ void redis_conn_flush(struct redis_conn *c)
     }
 }
 
-/* Runs once after anything was put into the stream or deferred: one write for all calls of a turn of the loop. */
+/* Runs once after anything was put into the stream or deferred: one write for all calls of a turn
+ * of the loop. */
 static void on_idle(uv_idle_t *h)
 {
     struct redis_conn *c = h->data;
@@ -443,8 +446,9 @@ static void connect_now(struct redis_conn *c)
         drop(c, "name lookup refused");
 }
 
-/* A tick that finds the oldest call late may itself be late (the process was stopped): replies may lie in the socket. So the
- * connection is dropped only when the next tick, after a turn of reading, still finds the same call. */
+/* A tick that finds the oldest call late may itself be late (the process was stopped): replies may
+ * lie in the socket. So the connection is dropped only when the next tick, after a turn of reading,
+ * still finds the same call. */
 static void check_deadline(struct redis_conn *c)
 {
     const struct call *oldest = c->inflight.head;

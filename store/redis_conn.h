@@ -1,9 +1,11 @@
-/* redis_conn.h - one connection to Redis on a libuv loop that lives for ever: connects, logs in, loads the scripts,
- * pipelines, and connects again with backoff.
- * Why not hiredis' async context: 0.14 has no deadlines, swallows connect errors under libuv and cannot tell a call that was
- * never sent from one whose outcome is unknown. Its reply parser is what is used of it.
- * Guarantees: done runs exactly once per call, never inside redis_conn_call(). An oldest call without an answer after timeout
- * drops the connection. Errors as in store_async.h.
+/* redis_conn.h - one connection to Redis on a libuv loop that lives for ever: connects, logs in,
+ * loads the scripts, pipelines, and connects again with backoff.
+ * Why not hiredis' async context: 0.14 has no deadlines, swallows connect errors under libuv and
+ * cannot tell a call that was never sent from one whose outcome is unknown. Its reply parser is
+ * what is used of it.
+ * Guarantees: done runs exactly once per call, never inside redis_conn_call(). An oldest call
+ * without an answer after timeout drops the connection.
+ * Errors as in store_async.h.
  * Thread: the loop's. */
 #ifndef STORE_REDIS_CONN_H
 #define STORE_REDIS_CONN_H
@@ -46,8 +48,7 @@ struct redis_conn_counters {
     bool up;
 };
 
-void redis_conn_create(struct redis_conn **out,
-                       const struct redis_conn_opts *opts);
+void redis_conn_create(struct redis_conn **out, const struct redis_conn_opts *opts);
 /* Takes what cmd holds. script NULL: a plain command. done NULL: fire and forget. */
 void redis_conn_call(struct redis_conn *c, const struct store_script *script, struct redis_cmd *cmd,
                      redis_done_fn done, void *arg);

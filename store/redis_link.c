@@ -115,7 +115,8 @@ static void on_connected(uv_connect_t *req, int status)
     l->events.connected(l->events.arg);
 }
 
-/* A name may have several addresses, e.g. localhost ::1 and 127.0.0.1: each attempt takes the next one. */
+/* A name may have several addresses, e.g. localhost ::1 and 127.0.0.1: each attempt takes the next
+ * one. */
 static const struct sockaddr *nth_address(const struct addrinfo *list, uint32_t n)
 {
     const struct addrinfo *a = NULL;
@@ -149,8 +150,7 @@ static void on_lookup(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 }
 
 enum rr_err redis_link_open(struct redis_link **out, uv_loop_t *loop, const char *host,
-                            uint16_t port, uint32_t attempt,
-                            const struct redis_link_events *events)
+                            uint16_t port, uint32_t attempt, const struct redis_link_events *events)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct redis_link *l = rr_xcalloc(1, sizeof(*l));
@@ -160,7 +160,8 @@ enum rr_err redis_link_open(struct redis_link **out, uv_loop_t *loop, const char
     l->events = *events;
     l->reader = redisReaderCreate();
     l->attempt = attempt;
-    RR_ASSERT(l->reader && uv_tcp_init(loop, &l->tcp) == 0); /* no socket is made yet: only memory */
+    RR_ASSERT(l->reader &&
+              uv_tcp_init(loop, &l->tcp) == 0); /* no socket is made yet: only memory */
     l->tcp.data = l;
     l->lookup.data = l;
     l->connect.data = l;

@@ -1,4 +1,5 @@
-/* redis_link.h - one TCP connection of a redis_conn, from name lookup to close; never used again after it broke.
+/* redis_link.h - one TCP connection of a redis_conn, from name lookup to close; never used again
+ * after it broke.
  * Owner: redis_conn, until redis_link_drop(); frees itself when libuv is done with it. */
 #ifndef STORE_REDIS_LINK_H
 #define STORE_REDIS_LINK_H

@@ -96,8 +96,9 @@ static bool parse_host(struct rr_slice s, struct redis_url *out)
     } else if (end) {
         host.len = (size_t)(end - s.p);
     }
-    if (end && (!parse_number(rr_slice_of(end + 1, s.len - (size_t)(end + 1 - s.p)), 65535, &port) ||
-                port == 0))
+    if (end &&
+        (!parse_number(rr_slice_of(end + 1, s.len - (size_t)(end + 1 - s.p)), 65535, &port) ||
+         port == 0))
         return false;
     out->port = (uint16_t)port;
     return host.len > 0 && rr_slice_copy(host, out->host, sizeof(out->host));
@@ -117,8 +118,7 @@ enum rr_err redis_url_parse(const char *url, struct redis_url *out)
     rest = rr_slice_str(url + sizeof(scheme) - 1);
     slash = find(rest, '/');
     authority = slash ? rr_slice_of(rest.p, (size_t)(slash - rest.p)) : rest;
-    if (slash && slash[1] &&
-        !parse_number(rr_slice_str(slash + 1), 99999, &out->db))
+    if (slash && slash[1] && !parse_number(rr_slice_str(slash + 1), 99999, &out->db))
         return RR_CONFIG;
     /* The last @: a password should be percent-encoded, but a raw @ in it is clear enough. */
     at = authority.len ? memrchr(authority.p, '@', authority.len) : NULL;

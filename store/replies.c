@@ -28,8 +28,8 @@ bool reply_token(struct rr_slice *rest, char sep, struct rr_slice *token)
         return false;
     token->p = rest->p;
     token->len = end ? (size_t)(end - rest->p) : rest->len;
-    *rest = rr_slice_of(rest->p + token->len + (end ? 1 : 0),
-                        rest->len - token->len - (end ? 1 : 0));
+    *rest =
+        rr_slice_of(rest->p + token->len + (end ? 1 : 0), rest->len - token->len - (end ? 1 : 0));
     return true;
 }
 

@@ -1,4 +1,5 @@
-/* replies.h - reads what the scripts answer. Pure; a reply of another shape is RR_MALFORMED, never a crash. */
+/* replies.h - reads what the scripts answer. Pure; a reply of another shape is RR_MALFORMED, never
+ * a crash. */
 #ifndef STORE_REPLIES_H
 #define STORE_REPLIES_H
 
@@ -25,8 +26,8 @@ bool reply_text(const redisReply *r, char *dst, size_t cap);
 bool reply_epoch(const redisReply *r, uint64_t *epoch);
 
 /* pool_grab: items[n] must be there. out->items is set to it. */
-RR_MUST_CHECK enum rr_err reply_grab(const redisReply *r, struct pool_grab_result *items, uint32_t n,
-                                     struct pool_grab_reply *out);
+RR_MUST_CHECK enum rr_err reply_grab(const redisReply *r, struct pool_grab_result *items,
+                                     uint32_t n, struct pool_grab_reply *out);
 /* pool_state, pool_close: the verdict is elements[0]. */
 RR_MUST_CHECK enum rr_err reply_state(const redisReply *r, struct pool_state *out);
 /* "seq:no:amount" */

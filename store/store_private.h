@@ -10,9 +10,9 @@
 #include "store/store_async.h"
 
 enum {
-    ROOM_LOG_CAP = 512,          /* messages a client may have missed and still recover */
-    ROOM_DONE_KEEP = 4,          /* ended rains a late joiner still sees */
-    ROOM_TTL_S = 7 * 24 * 3600,  /* a room silent for so long is forgotten (new epoch) */
+    ROOM_LOG_CAP = 512,         /* messages a client may have missed and still recover */
+    ROOM_DONE_KEEP = 4,         /* ended rains a late joiner still sees */
+    ROOM_TTL_S = 7 * 24 * 3600, /* a room silent for so long is forgotten (new epoch) */
     ROOM_COUNT_FRESH_MS = 5000,
     ROOM_COUNT_FORGET_MS = 60000,
     USER_LOG_CAP = 32,
@@ -45,6 +45,8 @@ struct store_async {
 
 void store__pool_init(struct store_async *s);
 void store__bus_init(struct store_async *s);
+void store__bus_subscribe(void *impl, const char *room_id);
+void store__bus_unsubscribe(void *impl, const char *room_id);
 /* Subscribes users, control and every room again. */
 void store__bus_resubscribe(struct store_async *s);
 void store__bus_on_push(void *arg, const redisReply *reply);

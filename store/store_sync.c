@@ -15,8 +15,9 @@ static void disconnect(struct store_sync *s)
     s->ctx = NULL;
 }
 
-/* What an error reply means here, where "outcome unknown" is no answer: every operation may be repeated, but an error that
- * is none of Redis' states is a bug or foreign data, and repeating it for ever would hide that. */
+/* What an error reply means here, where "outcome unknown" is no answer: every operation may be
+ * repeated, but an error that is none of Redis' states is a bug or foreign data, and repeating it
+ * for ever would hide that. */
 static enum rr_err error_reply(const char *what, const redisReply *r)
 {
     enum rr_err kind = redis_error_kind(r->str, r->len);
@@ -156,7 +157,8 @@ out:
     return err;
 }
 
-enum rr_err sync__run(struct store_sync *s, const struct store_script *script, struct redis_cmd *cmd)
+enum rr_err sync__run(struct store_sync *s, const struct store_script *script,
+                      struct redis_cmd *cmd)
 {
     redisReply *r = NULL;
     enum rr_err err = sync__call(s, script, cmd, &r);

@@ -9,9 +9,9 @@
 #include "sync_private.h"
 
 enum {
-    PUSH_BATCH = 100,        /* amounts per RPUSH */
-    PIPELINE = 64,           /* RPUSHes per round trip */
-    TMP_TTL_S = 600,         /* a dead attempt's list goes by itself */
+    PUSH_BATCH = 100, /* amounts per RPUSH */
+    PIPELINE = 64,    /* RPUSHes per round trip */
+    TMP_TTL_S = 600,  /* a dead attempt's list goes by itself */
     RETIRED_TTL_S = 7 * 24 * 3600,
     SCAN_COUNT = 500,
 };
@@ -48,7 +48,8 @@ static struct store_key tmp_key(const char *ns, const struct pool_shard *at)
     return key_pool(ns, at, part);
 }
 
-/* RPUSH in batches, pipelined; the TTL goes along with each round so that a dead attempt never stays. */
+/* RPUSH in batches, pipelined; the TTL goes along with each round so that a dead attempt never
+ * stays. */
 static enum rr_err fill_tmp(struct store_sync *s, const struct store_key *tmp,
                             const struct pool_seal *p)
 {

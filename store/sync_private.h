@@ -21,8 +21,8 @@ struct store_sync {
     struct rain_notify notify;
 };
 
-/* One command or script: cmd is emptied, *reply is the caller's (freeReplyObject), NULL after an error. Error replies are
- * mapped and logged here. */
+/* One command or script: cmd is emptied, *reply is the caller's (freeReplyObject), NULL after an
+ * error. Error replies are mapped and logged here. */
 RR_MUST_CHECK enum rr_err sync__call(struct store_sync *s, const struct store_script *script,
                                      struct redis_cmd *cmd, redisReply **reply);
 /* The same for who does not care about the answer. */

@@ -8,6 +8,8 @@ const MAX_ITEMS = 200;
 const HIT_MIN_PX = 44;
 const HIT_SLACK_PX = 10;
 const GRID_SIZE = 12;
+/** So many are on their way down when the rain begins. */
+const START_PACKETS = 14;
 const SLOW_FRAME_MS = 28;
 const SPRITE = {w: 96, h: 128};
 
@@ -55,7 +57,8 @@ export class RainView {
   setRunning(on) {
     if (on === this.#running) return;
     this.#running = on;
-    if (!on) this.#packets = [];
+    this.#packets = [];
+    if (on) for (let i = 0; i < START_PACKETS; i++) this.#addPacket(-Math.random() * this.#size.h);
     this.#apply();
   }
 
@@ -81,7 +84,7 @@ export class RainView {
     const middle = this.#size.h / 2;
     const packet = this.#packets
       .slice().sort((a, b) => Math.abs(a.y - middle) - Math.abs(b.y - middle))[0];
-    if (packet) this.#hit(packet);
+    if (packet?.y > 0) this.#hit(packet);
     else this.#tell(this.#size.w / 2, this.#size.h / 2);
   }
 
@@ -147,14 +150,19 @@ export class RainView {
     while (this.#debt >= 1) {
       this.#debt -= 1;
       if (this.#packets.length + this.#sparks.length + this.#dust.length >= MAX_ITEMS) break;
-      const scale = (0.5 + Math.random() * 0.34) * (w < 600 ? 1 : 1.12);
-      this.#packets.push({
-        x: 30 + this.#nextColumn() * Math.max(1, w - 60), y: -SPRITE.h * scale, scale,
-        vy: 150 + Math.random() * 190 + scale * 60,
-        rot: (Math.random() - 0.5) * 0.9, vr: (Math.random() - 0.5) * 1.3,
-        sway: 8 + Math.random() * 22, phase: Math.random() * 6.3,
-      });
+      this.#addPacket(0);
     }
+  }
+
+  #addPacket(y) {
+    const {w} = this.#size;
+    const scale = (0.5 + Math.random() * 0.34) * (w < 600 ? 1 : 1.12);
+    this.#packets.push({
+      x: 30 + this.#nextColumn() * Math.max(1, w - 60), y: y - SPRITE.h * scale, scale,
+      vy: 150 + Math.random() * 190 + scale * 60,
+      rot: (Math.random() - 0.5) * 0.9, vr: (Math.random() - 0.5) * 1.3,
+      sway: 8 + Math.random() * 22, phase: Math.random() * 6.3,
+    });
   }
 
   /** 0…1, spread so that neighbours in time are apart in space. */

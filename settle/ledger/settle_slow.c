@@ -78,6 +78,36 @@ static struct settle_grant_fact row_fact(const struct db_rows *rows, uint32_t i)
                                       .is_void = db_i64(rows, i, 5) == 3};
 }
 
+#define GRANT_FACTS                                                                                \
+    "SELECT shard, packet_no, user_id, seq, amount, state FROM rp_grant WHERE code = '%s'"
+
+/* Two lists of ranges, one per unique key: with an OR per record the server reads the whole rain for each. */
+static void facts_query(struct ledger *l, const struct settle_entry *entries, uint32_t from,
+                        uint32_t to)
+{
+    const char *code = entries[from].item->rec.code;
+    uint32_t seq_max = 0;
+
+    rr_buf_clear(&l->sql);
+    for (uint32_t i = from; i < to; i++) {
+        const struct grant_record *r = &entries[i].item->rec;
+        bool first = i == from || entries[i - 1].item->rec.shard != r->shard;
+
+        if (first && i > from)
+            rr_buf_puts(&l->sql, ") UNION ALL ");
+        if (first)
+            rr_buf_printf(&l->sql, GRANT_FACTS " AND shard = %u AND packet_no IN (", code,
+                          r->shard);
+        rr_buf_printf(&l->sql, "%s%u", first ? "" : ",", r->packet_no);
+        seq_max = r->seq > seq_max ? r->seq : seq_max;
+    }
+    rr_buf_printf(&l->sql, ") UNION ALL " GRANT_FACTS " AND seq <= %u AND user_id IN (", code,
+                  seq_max);
+    for (uint32_t i = from; i < to; i++)
+        rr_buf_printf(&l->sql, "%s%" PRId64, i == from ? "" : ",", entries[i].item->rec.user_id);
+    rr_buf_puts(&l->sql, ")");
+}
+
 /* Rows that share a packet or a (user, seq) with the entries [from, to) of one rain. */
 static enum rr_err read_rows(struct ledger *l, struct slow *s, uint32_t from, uint32_t to)
 {
@@ -85,18 +115,7 @@ static enum rr_err read_rows(struct ledger *l, struct slow *s, uint32_t from, ui
     struct db_rows rows;
     enum rr_err err = RR_OK;
 
-    rr_buf_printf(&l->sql,
-                  "SELECT shard, packet_no, user_id, seq, amount, state FROM rp_grant"
-                  " WHERE code = '%s' AND (0",
-                  entries[from].item->rec.code);
-    for (uint32_t i = from; i < to; i++) {
-        const struct grant_record *r = &entries[i].item->rec;
-
-        rr_buf_printf(&l->sql,
-                      " OR (shard = %u AND packet_no = %u) OR (user_id = %" PRId64 " AND seq = %u)",
-                      r->shard, r->packet_no, r->user_id, r->seq);
-    }
-    rr_buf_puts(&l->sql, ")");
+    facts_query(l, entries, from, to);
     err = db_query_buf(l->db, &l->sql, &rows);
     for (uint32_t k = 0; !err && k < rows.n; k++) {
         struct settle_grant_fact f = row_fact(&rows, k);

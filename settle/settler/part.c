@@ -103,7 +103,8 @@ bool part_moved(struct part *p, int64_t next)
     while (n < p->n && p->items[n].offset < next)
         n++;
     /* Rest of the queue starts at next, or the fetch position after it is already right. */
-    if ((n < p->n && p->items[n].offset == next) || (n && n == p->n && p->items[n - 1].offset + 1 == next)) {
+    if ((n < p->n && p->items[n].offset == next) ||
+        (n && n == p->n && p->items[n - 1].offset + 1 == next)) {
         drop(p, n);
         return true;
     }

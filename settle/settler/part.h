@@ -21,13 +21,13 @@ struct part {
     struct part_item *items;
     uint32_t n;
     uint32_t cap;
-    int64_t first_us;    /* when items[0] came */
-    int64_t retry_us;    /* not before; 0: at once */
-    uint32_t tries;      /* failed transactions in a row */
-    uint32_t gap_seeks;  /* in a row */
-    int64_t settled_ts;  /* timestamp of the last settled record */
+    int64_t first_us;   /* when items[0] came */
+    int64_t retry_us;   /* not before; 0: at once */
+    uint32_t tries;     /* failed transactions in a row */
+    uint32_t gap_seeks; /* in a row */
+    int64_t settled_ts; /* timestamp of the last settled record */
     bool paused;
-    bool seek;           /* the fetcher must be moved to part_want() */
+    bool seek; /* the fetcher must be moved to part_want() */
     void (*release)(void *owner);
 };
 

@@ -167,8 +167,8 @@ static void count(struct settler *s, const struct settle_outcome *o)
 
 static uint32_t build(const struct settler *s, const struct part *p, struct settle_item *items)
 {
-    uint32_t n = p->n < (uint32_t)s->conf->settler_batch_max ? p->n
-                                                             : (uint32_t)s->conf->settler_batch_max;
+    uint32_t n =
+        p->n < (uint32_t)s->conf->settler_batch_max ? p->n : (uint32_t)s->conf->settler_batch_max;
 
     for (uint32_t i = 0; i < n; i++) {
         items[i] = (struct settle_item){.offset = p->items[i].offset,
@@ -287,8 +287,7 @@ static enum rr_err make_consumer(struct settler *s)
 {
     struct consumer_events events = {.arg = s, .assigned = on_assigned, .revoked = on_revoked};
     char message[512] = "";
-    enum rr_err err =
-        consumer_create(&s->consumer, s->conf, &events, message, sizeof(message));
+    enum rr_err err = consumer_create(&s->consumer, s->conf, &events, message, sizeof(message));
 
     if (err)
         log_error("config", "kafka: %s", message);
@@ -299,7 +298,7 @@ static enum rr_err make_ledger(struct settler *s)
 {
     struct ledger_opts o = {.url = s->conf->mysql_url,
                             .namespace_ = s->conf->server_namespace,
-                            .timeout_s = (int)(s->conf->mysql_timeout_ms + 999) / 1000};
+                            .timeout_s = tasks_ledger_timeout_s(s->conf->mysql_timeout_ms)};
     enum rr_err err = ledger_create(&s->ledger, &o);
 
     if (err)

@@ -60,8 +60,8 @@ enum rr_err settler__resolve(struct settler *s, int32_t partition, int64_t *next
         return RR_OK;
     }
     if (!err)
-        settler__finding(s, partition, "the books' offset is outside the log, which starts at", have,
-                         low);
+        settler__finding(s, partition, "the books' offset is outside the log, which starts at",
+                         have, low);
     *next = low;
     return ledger_offset_set(s->ledger, topic, partition, low);
 }

@@ -27,10 +27,10 @@ struct tasks {
     bool have_checker;
     pthread_t thread;
     pthread_t checker;
-    struct ledger *ledger;         /* [thread] */
-    struct store_sync *store;      /* [thread] */
-    struct ledger *check_ledger;   /* [checker] */
-    struct rr_ratelog fail_log;    /* [thread] */
+    struct ledger *ledger;       /* [thread] */
+    struct store_sync *store;    /* [thread] */
+    struct ledger *check_ledger; /* [checker] */
+    struct rr_ratelog fail_log;  /* [thread] */
 };
 
 static void complain(struct tasks *t, const char *what, enum rr_err err)
@@ -212,7 +212,7 @@ static enum rr_err make_parts(struct tasks *t)
     const struct rr_conf *c = t->conf;
     struct ledger_opts lo = {.url = c->mysql_url,
                              .namespace_ = c->server_namespace,
-                             .timeout_s = (int)(c->mysql_timeout_ms + 999) / 1000};
+                             .timeout_s = tasks_ledger_timeout_s(c->mysql_timeout_ms)};
     struct store_opts so = {.url = c->redis_url,
                             .namespace_ = c->server_namespace,
                             .worker_name = t->name,

@@ -27,4 +27,13 @@ void tasks_credit(struct tasks *t, const struct settle_credit *credits, uint32_t
 /* Tells what is queued, ends the threads. NULL-safe. */
 void tasks_destroy(struct tasks *t);
 
+/* A settler waits longer than innodb_lock_wait_timeout (5 s): a held row is to be reported by the server, not by a connection
+ * that was cut while its transaction may still be running. */
+static inline int tasks_ledger_timeout_s(int64_t mysql_timeout_ms)
+{
+    int s = (int)((mysql_timeout_ms + 999) / 1000);
+
+    return s > 10 ? s : 10;
+}
+
 #endif

@@ -44,7 +44,8 @@ static enum rr_err verdict(rd_kafka_event_t *event, char *message, size_t cap)
         text = rd_kafka_event_error_string(event);
     }
     if (!code) {
-        results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
+        results =
+            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
         code = n == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
         text = n == 1 ? rd_kafka_topic_result_error_string(results[0]) : NULL;
     }
@@ -88,10 +89,9 @@ enum rr_err settler_topic_ensure(const char *bootstrap, const char *topic, int32
     rd_kafka_t *rk = NULL;
     enum rr_err err = build(topic, partitions, replication, &nt, message, cap);
 
-    if (!err &&
-        (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof(why)) ||
-         rd_kafka_conf_set(conf, "log_level", "2", why, sizeof(why)) ||
-         !(rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why))))) {
+    if (!err && (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof(why)) ||
+                 rd_kafka_conf_set(conf, "log_level", "2", why, sizeof(why)) ||
+                 !(rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why))))) {
         snprintf(message, cap, "%s", why);
         err = RR_CONFIG;
     }

@@ -1,5 +1,7 @@
-/* bus_frame.h - the bytes of the pub/sub channels. Pure; parsers take anything and read within bounds.
- * Room channel: "epoch|seq|biz_code|payload", epoch 16 hex digits, seq decimal, payload raw to the end.
+/* bus_frame.h - the bytes of the pub/sub channels. Pure; parsers take anything and read within
+ * bounds.
+ * Room channel: "epoch|seq|biz_code|payload", epoch 16 hex digits, seq decimal, payload raw to the
+ * end.
  * Users channel: any number of "user|biz_code|len|payload", len bytes of payload each. */
 #ifndef STORE_BUS_FRAME_H
 #define STORE_BUS_FRAME_H

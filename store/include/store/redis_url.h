@@ -16,7 +16,8 @@ struct redis_url {
     uint32_t db;   /* default 0 */
 };
 
-/* RR_CONFIG: another scheme (TLS is not spoken), or a part that is malformed, too long or out of range. */
+/* RR_CONFIG: another scheme (TLS is not spoken), or a part that is malformed, too long or out of
+ * range. */
 RR_MUST_CHECK enum rr_err redis_url_parse(const char *url, struct redis_url *out);
 
 #endif

@@ -9,11 +9,13 @@
 struct store_opts {
     const char *url;         /* redis://… */
     const char *namespace_;  /* prefix of every key and channel: [a-z0-9_]{0,32}; NULL: "" */
-    const char *worker_name; /* unique over all machines, [A-Za-z0-9_.-]{1,64}; CLIENT SETNAME and presence */
+    const char *worker_name; /* unique over all machines, [A-Za-z0-9_.-]{1,64}; CLIENT SETNAME and
+                                presence */
     const struct rr_clock *clock; /* NULL: the system's */
-    int64_t timeout_ms;       /* connect and command deadline; 0 -> 2,000 */
-    uint32_t outbox_max;      /* entries in a shard's outbox before BUSY; 0 -> 100,000 */
-    uint32_t outstanding_max; /* async: calls without an answer; more are RR_UNAVAILABLE; 0 -> 8,192 */
+    int64_t timeout_ms;           /* connect and command deadline; 0 -> 2,000 */
+    uint32_t outbox_max;          /* entries in a shard's outbox before BUSY; 0 -> 100,000 */
+    uint32_t
+        outstanding_max; /* async: calls without an answer; more are RR_UNAVAILABLE; 0 -> 8,192 */
     /* async: called for each answer with the time from send to reply; may be NULL. */
     void (*latency)(void *arg, int64_t us);
     void *latency_arg;

@@ -1,9 +1,12 @@
-/* store_sync.h - Redis for threads that may block: the ports pool_admin and rain_notify, and what sweeper, settler and
- * operator need. One connection per object, made by the first call and again by the first call after it broke.
- * Errors of every call: RR_UNAVAILABLE no connection, or refused before anything happened (loading, read-only, out of
- * memory, busy script); RR_RETRY the connection broke in the middle: outcome unknown, every operation may be repeated;
- * RR_CORRUPT an answer that makes no sense, or an error of a script (logged).
- * Thread: one at a time. Owner: who created it; SIGPIPE must be ignored by the process. */
+/* store_sync.h - Redis for threads that may block: the ports pool_admin and rain_notify, and what
+ * sweeper, settler and operator need. One connection per object, made by the first call and again
+ * by the first call after it broke.
+ * Errors of every call: RR_UNAVAILABLE no connection, or refused before anything happened
+ * (loading, read-only, out of memory, busy script); RR_RETRY the connection broke in the middle:
+ * outcome unknown, every operation may be repeated; RR_CORRUPT an answer that makes no sense, or
+ * an error of a script (logged).
+ * Thread: one at a time.
+ * Owner: who created it; SIGPIPE must be ignored by the process. */
 #ifndef STORE_STORE_SYNC_H
 #define STORE_STORE_SYNC_H
 
@@ -27,7 +30,8 @@ const struct pool_admin *store_sync_pool(struct store_sync *s);
 const struct rain_notify *store_sync_notify(struct store_sync *s);
 RR_MUST_CHECK enum rr_err store_sync_ping(struct store_sync *s);
 
-/* PushToRoom with the position it got; keep_code and final as in rain/notify.h. epoch, seq may be NULL. */
+/* PushToRoom with the position it got; keep_code and final as in rain/notify.h. epoch, seq may be
+ * NULL. */
 RR_MUST_CHECK enum rr_err store_sync_push_room(struct store_sync *s, const char *room_id,
                                                const char *biz_code, struct rr_slice payload,
                                                const char *keep_code, int final, uint64_t *epoch,
@@ -39,10 +43,12 @@ RR_MUST_CHECK enum rr_err store_sync_push_room(struct store_sync *s, const char 
 RR_MUST_CHECK enum rr_err store_sync_sweep_lease(struct store_sync *s, const struct pool_shard *at,
                                                  const char *owner, int64_t ttl_ms);
 /* The records of one entry, borrowed. Another value than RR_OK ends the read and is returned. */
-typedef enum rr_err (*store_outbox_fn)(void *arg, const char *id, const struct grant_record *records,
-                                       uint32_t n);
-/* At most max entries older than min_age_ms by Redis' clock, oldest first, after the entry after_id (NULL: from the first).
- * An entry that does not decode is logged, skipped and makes the result RR_CORRUPT after all others were reported. */
+typedef enum rr_err (*store_outbox_fn)(void *arg, const char *id,
+                                       const struct grant_record *records, uint32_t n);
+/* At most max entries older than min_age_ms by Redis' clock, oldest first, after the entry
+ * after_id (NULL: from the first).
+ * An entry that does not decode is logged, skipped and makes the result RR_CORRUPT after all
+ * others were reported. */
 RR_MUST_CHECK enum rr_err store_sync_outbox_read(struct store_sync *s, const struct pool_shard *at,
                                                  int64_t min_age_ms, uint32_t max,
                                                  const char *after_id, store_outbox_fn fn,
@@ -61,13 +67,15 @@ RR_MUST_CHECK enum rr_err store_sync_online(struct store_sync *s, const char *ro
                                             int64_t *online);
 /* RR_NOT_FOUND: the settler has not written its lag for a minute. */
 RR_MUST_CHECK enum rr_err store_sync_settle_lag(struct store_sync *s, int64_t *lag_ms);
-/* A value with a TTL under settler:metrics:{name} (name: [A-Za-z0-9_.-]{1,64}, else RR_BAD_REQUEST). */
+/* A value with a TTL under settler:metrics:{name} (name: [A-Za-z0-9_.-]{1,64}, else
+ * RR_BAD_REQUEST). */
 RR_MUST_CHECK enum rr_err store_sync_kv_set(struct store_sync *s, const char *name,
                                             struct rr_slice value, int64_t ttl_ms);
 /* *value is valid until the next call on s. RR_NOT_FOUND: not there or expired. */
 RR_MUST_CHECK enum rr_err store_sync_kv_get(struct store_sync *s, const char *name,
                                             struct rr_slice *value);
-/* One setting of the server ("appendfsync"), for doctor. RR_NOT_FOUND: no such setting, or CONFIG is not allowed. */
+/* One setting of the server ("appendfsync"), for doctor. RR_NOT_FOUND: no such setting, or CONFIG
+ * is not allowed. */
 RR_MUST_CHECK enum rr_err store_sync_config_get(struct store_sync *s, const char *name, char *value,
                                                 size_t cap);
 

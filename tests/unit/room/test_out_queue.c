@@ -52,7 +52,7 @@ static void test_empty(void **state)
 static void test_must_is_fifo_and_wraps(void **state)
 {
     struct out_queue q = {0};
-    char text[4];
+    char text[16];
     int out = 0;
     int in = 0;
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,6 +40,7 @@ static void run_server(const struct redis_fixture *f)
     char log[96];
     int null = open("/dev/null", O_RDWR);
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves no server behind */
     snprintf(port, sizeof(port), "%d", f->port);
     snprintf(log, sizeof(log), "%s/log", f->dir);
     dup2(null, 0);
@@ -80,7 +82,10 @@ void redis_restart(struct redis_fixture *f)
 
     assert_int_equal(f->pid, 0);
     f->pid = fork();
-    assert_true(f->pid >= 0);
+    if (f->pid < 0) {
+        f->pid = 0;
+        fail_msg("fork failed");
+    }
     if (f->pid == 0)
         run_server(f);
     while (!(f->ctx = connect_own(f))) {
@@ -110,12 +115,26 @@ void redis_start(struct redis_fixture *f)
     redis_restart(f);
 }
 
+void redis_signal(const struct redis_fixture *f, int sig)
+{
+    assert_true(f->pid > 0);
+    assert_int_equal(kill(f->pid, sig), 0);
+}
+
+void redis_ensure(struct redis_fixture *f)
+{
+    if (f->pid > 0)
+        redis_signal(f, SIGCONT);
+    else
+        redis_restart(f);
+}
+
 void redis_kill9(struct redis_fixture *f)
 {
     if (f->ctx)
         redisFree(f->ctx);
     f->ctx = NULL;
-    if (f->pid) {
+    if (f->pid > 0) {
         kill(f->pid, SIGKILL);
         waitpid(f->pid, NULL, 0);
     }

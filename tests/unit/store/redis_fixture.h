@@ -19,13 +19,17 @@ struct redis_fixture {
     char url[64];
     char password[32]; /* "" when none */
     int port;
-    pid_t pid; /* 0: not running */
+    pid_t pid;         /* 0: not running */
     redisContext *ctx; /* for the test's own look inside; made again after a restart */
 };
 
 void redis_start(struct redis_fixture *f);
 /* Starts again on the same port and data: another run id. */
 void redis_restart(struct redis_fixture *f);
+/* Never signals anything but the server: without one the test fails. */
+void redis_signal(const struct redis_fixture *f, int sig);
+/* For a test's own setup: whatever the one before left, the server runs. */
+void redis_ensure(struct redis_fixture *f);
 void redis_kill9(struct redis_fixture *f);
 /* Kills, and removes the directory. */
 void redis_stop(struct redis_fixture *f);

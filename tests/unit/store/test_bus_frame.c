@@ -39,8 +39,7 @@ static void parse_room_message_gives_its_parts(void **state)
     assert_true(rr_slice_eq_str(m.biz_code, "SAY"));
     assert_int_equal(m.payload.len, 5);
     assert_memory_equal(m.payload.p, "a|b\0c", 5);
-    assert_int_equal(
-        bus_parse(rr_slice_str("ffffffffffffffff|9223372036854775807|X|"), &m), RR_OK);
+    assert_int_equal(bus_parse(rr_slice_str("ffffffffffffffff|9223372036854775807|X|"), &m), RR_OK);
     assert_true(m.epoch == UINT64_MAX && m.seq == INT64_MAX && m.payload.len == 0);
 }
 
@@ -113,8 +112,7 @@ static void parse_users_gives_every_push(void **state)
     /* Cut anywhere inside the last push: the others arrive, then it is refused. */
     for (size_t cut = 1; cut < strlen("8|GRANT_SETTLED|4|last"); cut++) {
         s = (struct seen){0};
-        assert_int_equal(bus_parse_users(rr_slice_of(b.p, b.len - cut), on_user, &s),
-                         RR_MALFORMED);
+        assert_int_equal(bus_parse_users(rr_slice_of(b.p, b.len - cut), on_user, &s), RR_MALFORMED);
         assert_int_equal(s.n, 2);
     }
     rr_buf_fini(&b);

@@ -274,8 +274,8 @@ static void grab_large_amounts_keep_every_digit(void **state)
     struct pool_shard at = test_shard(next_shard++);
     const struct pool_admin *pool = store_sync_pool(sync_side);
     static const int64_t amounts[] = {999999999999, 1};
-    struct pool_seal seal = {.at = at, .room_id = "r1", .amounts_fen = amounts, .count = 2,
-                             .limit = 2};
+    struct pool_seal seal = {
+        .at = at, .room_id = "r1", .amounts_fen = amounts, .count = 2, .limit = 2};
     char rid[RR_RID_LEN + 1];
     struct grab_answer a;
     struct pool_grab_item items[] = {{1, 0}, {1, 1}};
@@ -301,7 +301,8 @@ static void grab_without_state_or_with_a_wrong_sum_is_recovering(void **state)
     assert_int_equal(grab_rc(&at, 1, 0), RR_RECOVERING);
     assert_int_equal(grab_rc(&hurt, 1, 0), RR_OK);
     redis_do_int(&redis, "HSET t1_redpkt:{%s:0}:state granted 0", hurt.code);
-    assert_int_equal(grab_rc(&hurt, 1, 0), RR_RECOVERING); /* a replay too: it might be rolled back */
+    assert_int_equal(grab_rc(&hurt, 1, 0),
+                     RR_RECOVERING); /* a replay too: it might be rolled back */
     redis_do_int(&redis, "HSET t1_redpkt:{%s:0}:state granted 1", hurt.code);
     assert_int_equal(grab_rc(&hurt, 1, 0), RR_OK);
     redis_do_int(&redis, "DEL t1_redpkt:{%s:0}:list", hurt.code);
@@ -321,7 +322,8 @@ static void grab_out_of_memory_changes_nothing(void **state)
     assert_int_equal(a.err, RR_UNAVAILABLE);
     assert_int_equal(redis_do_int(&redis, "LLEN t1_redpkt:{%s:0}:list", at.code), 5);
     assert_int_equal(redis_do_int(&redis, "EXISTS t1_redpkt:{%s:0}:users t1_redpkt:{%s:0}:outbox",
-                                  at.code, at.code), 0);
+                                  at.code, at.code),
+                     0);
     assert_int_equal(grab_rc(&at, 1, 0), RR_OK);
 }
 

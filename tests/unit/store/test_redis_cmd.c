@@ -15,7 +15,8 @@ static void write_encodes_binary_arguments(void **state)
 {
     struct redis_cmd c = {0};
     struct rr_buf b = {0};
-    static const char want[] = "*4\r\n$3\r\nSET\r\n$0\r\n\r\n$3\r\na\0b\r\n$20\r\n-9223372036854775808\r\n";
+    static const char want[] =
+        "*4\r\n$3\r\nSET\r\n$0\r\n\r\n$3\r\na\0b\r\n$20\r\n-9223372036854775808\r\n";
 
     (void)state;
     redis_cmd_strs(&c, "SET", "", (char *)NULL);
@@ -34,15 +35,16 @@ static void write_script_by_sha_and_by_text(void **state)
     struct rr_buf sha = {0};
     struct rr_buf body = {0};
     struct store_key key = key_room("ns_", "r1", "meta");
-    static const struct store_script s = {
-        "x", (const unsigned char *)"return 1", 8, "0123456789012345678901234567890123456789"};
+    static const struct store_script s = {"x", (const unsigned char *)"return 1", 8,
+                                          "0123456789012345678901234567890123456789"};
 
     (void)state;
     redis_cmd_keys(&c, &key, 1);
     redis_cmd_write(&c, &s, false, &sha);
     redis_cmd_write(&c, &s, true, &body);
-    assert_string_equal(sha.p, "*4\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789012345678901234567890123456789\r\n"
-                               "$1\r\n1\r\n$12\r\nns_{r1}:meta\r\n");
+    assert_string_equal(sha.p,
+                        "*4\r\n$7\r\nEVALSHA\r\n$40\r\n0123456789012345678901234567890123456789\r\n"
+                        "$1\r\n1\r\n$12\r\nns_{r1}:meta\r\n");
     assert_string_equal(body.p,
                         "*4\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n$12\r\nns_{r1}:meta\r\n");
     redis_cmd_fini(&c);
@@ -81,7 +83,8 @@ static void keys_are_those_of_the_design(void **state)
     char room[RR_ROOM_ID_MAX + 1];
 
     (void)state;
-    assert_string_equal(key_pool("t1_", &at, "list").s, "t1_redpkt:{AbCdEfGhIjKlMnOpQrStUv:3}:list");
+    assert_string_equal(key_pool("t1_", &at, "list").s,
+                        "t1_redpkt:{AbCdEfGhIjKlMnOpQrStUv:3}:list");
     assert_string_equal(key_rain("", "init:lock", at.code).s,
                         "redpkt:init:lock:{AbCdEfGhIjKlMnOpQrStUv}");
     assert_string_equal(key_room("t1_", "r1", "ch").s, "t1_{r1}:ch");
@@ -119,7 +122,9 @@ static enum rr_err parse_grab(const char *items, size_t n_items, struct pool_gra
     redisReply *r = NULL;
     enum rr_err err = RR_OK;
 
-    rr_buf_printf(&b, "*10\r\n$3\r\nabc\r\n:5\r\n:1\r\n:9\r\n:2\r\n:300\r\n:0\r\n:8\r\n$3\r\n7-0\r\n$%zu\r\n%s\r\n",
+    rr_buf_printf(&b,
+                  "*10\r\n$3\r\nabc\r\n:5\r\n:1\r\n:9\r\n:2\r\n:300\r\n:0\r\n:8\r\n$3\r\n7-0\r\n$%"
+                  "zu\r\n%s\r\n",
                   strlen(items), items);
     r = reply_of(b.p);
     err = reply_grab(r, out, (uint32_t)n_items, &reply);
@@ -156,10 +161,17 @@ static void grab_reply_every_word_is_read(void **state)
 static void grab_reply_malformed_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "",      "S;S",      ";",         "Z",          "O",           "O:",        "O:0",
-        "O:0:1", "O:0:1:0",  "O:0:1:2:3", "O:x:1:2",    "O:0:1:-2",    "Q",         "Q:",
-        "Q:x",   "Q:5000",   "SS",        "O:0:9999999:1", "R:9999:1:1",
-        "O:0:1:1000000000001", "Q:1:2",
+        "",           "S;S",
+        ";",          "Z",
+        "O",          "O:",
+        "O:0",        "O:0:1",
+        "O:0:1:0",    "O:0:1:2:3",
+        "O:x:1:2",    "O:0:1:-2",
+        "Q",          "Q:",
+        "Q:x",        "Q:5000",
+        "SS",         "O:0:9999999:1",
+        "R:9999:1:1", "O:0:1:1000000000001",
+        "Q:1:2",
     };
     struct pool_grab_result out[16];
 
@@ -173,9 +185,10 @@ static void grab_reply_malformed_is_refused(void **state)
 
 static void outbox_entry_gives_whole_records(void **state)
 {
-    static const char good[] =
-        "*2\r\n$3\r\n5-0\r\n*12\r\n$4\r\ncode\r\n$3\r\nabc\r\n$5\r\nshard\r\n$1\r\n2\r\n$4\r\nroom\r\n$2\r\nr1\r\n"
-        "$3\r\nrid\r\n$2\r\nff\r\n$2\r\nat\r\n$4\r\n1234\r\n$5\r\nitems\r\n$19\r\n42:0:7:250;43:1:8:5\r\n";
+    static const char good[] = "*2\r\n$3\r\n5-0\r\n*12\r\n$4\r\ncode\r\n$3\r\nabc\r\n$"
+                               "5\r\nshard\r\n$1\r\n2\r\n$4\r\nroom\r\n$2\r\nr1\r\n"
+                               "$3\r\nrid\r\n$2\r\nff\r\n$2\r\nat\r\n$4\r\n1234\r\n$5\r\nitems\r\n$"
+                               "19\r\n42:0:7:250;43:1:8:5\r\n";
     redisReply *r = reply_of(good);
     struct grant_record *records = NULL;
     const char *id = NULL;

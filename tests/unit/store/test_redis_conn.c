@@ -48,6 +48,15 @@ static int setup(void **state)
     return 0;
 }
 
+/* Before each test. */
+static int running(void **state)
+{
+    (void)state;
+    redis_ensure(&redis);
+    loop_until_up(&loop);
+    return 0;
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -119,7 +128,7 @@ static void kill9_in_flight_is_pending_and_repeats_safely(void **state)
 
     (void)state;
     open_plain(sync_side, &at, 1000, 1);
-    kill(redis.pid, SIGSTOP); /* sent, surely without an answer */
+    redis_signal(&redis, SIGSTOP); /* sent, surely without an answer */
     send_many(&at, &all, ones, CALLS);
     turn();
     turn();
@@ -156,7 +165,8 @@ static void kill9_while_granting_never_grants_twice(void **state)
             turn();
         redis_kill9(&redis);
         loop_until_count(&loop, &all.done, CALLS);
-        assert_int_equal(all.by_err[RR_OK] + all.by_err[RR_PENDING] + all.by_err[RR_UNAVAILABLE], CALLS);
+        assert_int_equal(all.by_err[RR_OK] + all.by_err[RR_PENDING] + all.by_err[RR_UNAVAILABLE],
+                         CALLS);
         redis_restart(&redis);
         if (loop.up)
             loop_until_count(&loop, &loop.downs, loop.downs + 1);
@@ -181,14 +191,14 @@ static void hang_is_dropped_at_the_deadline(void **state)
 
     (void)state;
     open_plain(sync_side, &at, 1000, 1);
-    kill(redis.pid, SIGSTOP);
+    redis_signal(&redis, SIGSTOP);
     start = test_now_ms();
     send_many(&at, &all, ones, CALLS);
     loop_until_count(&loop, &all.done, CALLS);
     assert_int_equal(all.by_err[RR_PENDING], CALLS);
     assert_true(test_now_ms() - start >= 390);
     assert_int_equal(loop.downs, downs + 1);
-    kill(redis.pid, SIGCONT);
+    redis_signal(&redis, SIGCONT);
     loop_until_up(&loop);
     send_many(&at, &all, ones, CALLS);
     loop_until_count(&loop, &all.done, CALLS);
@@ -201,9 +211,9 @@ static void hang_while_idle_is_noticed(void **state)
     uint32_t downs = loop.downs;
 
     (void)state;
-    kill(redis.pid, SIGSTOP);
+    redis_signal(&redis, SIGSTOP);
     loop_until_count(&loop, &loop.downs, downs + 1);
-    kill(redis.pid, SIGCONT);
+    redis_signal(&redis, SIGCONT);
     loop_until_up(&loop);
 }
 
@@ -377,8 +387,8 @@ static void close_answers_what_is_in_flight(void **state)
         loop_until(&loop, &c.closed);
         if (turns == 0) /* nothing left the process */
             assert_int_equal(c.all.by_err[RR_UNAVAILABLE], CALLS);
-        assert_int_equal(c.all.by_err[RR_UNAVAILABLE] + c.all.by_err[RR_PENDING] + c.all.by_err[RR_OK],
-                         CALLS);
+        assert_int_equal(
+            c.all.by_err[RR_UNAVAILABLE] + c.all.by_err[RR_PENDING] + c.all.by_err[RR_OK], CALLS);
         uv_close((uv_handle_t *)&loop.beat, NULL);
         uv_run(&loop.loop, UV_RUN_DEFAULT);
         assert_int_equal(uv_loop_close(&loop.loop), 0);
@@ -443,19 +453,19 @@ static void counters_and_latency_are_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kill9_in_flight_is_pending_and_repeats_safely),
-        cmocka_unit_test(kill9_while_granting_never_grants_twice),
-        cmocka_unit_test(hang_is_dropped_at_the_deadline),
-        cmocka_unit_test(hang_while_idle_is_noticed),
-        cmocka_unit_test(late_loop_reads_before_it_judges),
-        cmocka_unit_test(client_kill_reconnects_and_subscribes_again),
-        cmocka_unit_test(subscribe_while_down_is_made_up_for),
-        cmocka_unit_test(script_flush_is_mended_by_eval),
-        cmocka_unit_test(more_than_outstanding_max_is_unavailable),
-        cmocka_unit_test(busy_script_is_busy_not_unknown),
-        cmocka_unit_test(close_answers_what_is_in_flight),
-        cmocka_unit_test(close_while_connecting_is_clean),
-        cmocka_unit_test(counters_and_latency_are_kept),
+        cmocka_unit_test_setup(kill9_in_flight_is_pending_and_repeats_safely, running),
+        cmocka_unit_test_setup(kill9_while_granting_never_grants_twice, running),
+        cmocka_unit_test_setup(hang_is_dropped_at_the_deadline, running),
+        cmocka_unit_test_setup(hang_while_idle_is_noticed, running),
+        cmocka_unit_test_setup(late_loop_reads_before_it_judges, running),
+        cmocka_unit_test_setup(client_kill_reconnects_and_subscribes_again, running),
+        cmocka_unit_test_setup(subscribe_while_down_is_made_up_for, running),
+        cmocka_unit_test_setup(script_flush_is_mended_by_eval, running),
+        cmocka_unit_test_setup(more_than_outstanding_max_is_unavailable, running),
+        cmocka_unit_test_setup(busy_script_is_busy_not_unknown, running),
+        cmocka_unit_test_setup(close_answers_what_is_in_flight, running),
+        cmocka_unit_test_setup(close_while_connecting_is_clean, running),
+        cmocka_unit_test_setup(counters_and_latency_are_kept, running),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

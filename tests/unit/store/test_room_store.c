@@ -243,8 +243,8 @@ static void log_is_capped_and_says_so(void **state)
     (void)state;
     for (uint32_t i = 0; i < 1000; i++) {
         p = (struct pushed){0};
-        bus->push_room(bus->impl, "p3", "SAY", rr_slice_str("x"), NULL, false, i == 999 ? on_pushed : NULL,
-                       &p);
+        bus->push_room(bus->impl, "p3", "SAY", rr_slice_str("x"), NULL, false,
+                       i == 999 ? on_pushed : NULL, &p);
     }
     loop_until(&loop, &p.done);
     assert_int_equal(p.seq, 1000);
@@ -335,19 +335,21 @@ static void sync_push_is_heard_and_numbered(void **state)
     (void)state;
     subscribe("p8");
     msgs = heard.msgs;
-    assert_int_equal(store_sync_push_room(store, "p8", "SAY", rr_slice_str("s"), NULL, 0, &epoch, &seq),
-                     RR_OK);
+    assert_int_equal(
+        store_sync_push_room(store, "p8", "SAY", rr_slice_str("s"), NULL, 0, &epoch, &seq), RR_OK);
     loop_until_count(&loop, &heard.msgs, msgs + 1);
     assert_true(heard.epoch == epoch && heard.seq == seq && seq == 1);
-    assert_int_equal(notify->push_room(notify->impl, "p8", "RED_PACKET_RESULT", rr_slice_str("r"), "A", 1),
-                     RR_OK);
+    assert_int_equal(
+        notify->push_room(notify->impl, "p8", "RED_PACKET_RESULT", rr_slice_str("r"), "A", 1),
+        RR_OK);
     loop_until_count(&loop, &heard.msgs, msgs + 2);
     assert_int_equal(load("p8", epoch, 1).kept_n, 1);
     assert_int_equal(notify->push_room(notify->impl, "p8", "SAY",
                                        rr_slice_of(big, RR_PAYLOAD_MAX_BYTES + 1), NULL, 0),
                      RR_TOO_BIG);
     assert_int_equal(notify->push_room(notify->impl, "p8", "SAY",
-                                       rr_slice_of(big, RR_PAYLOAD_MAX_BYTES), NULL, 0), RR_OK);
+                                       rr_slice_of(big, RR_PAYLOAD_MAX_BYTES), NULL, 0),
+                     RR_OK);
     loop_until_count(&loop, &heard.msgs, msgs + 3);
     free(big);
 }
@@ -475,7 +477,8 @@ static void count_sums_fresh_workers(void **state)
     assert_true(c.err == RR_OK && c.online == 42);
     assert_int_equal(store_sync_online(store, "c1", &online), RR_OK);
     assert_int_equal(online, 42);
-    assert_int_equal(redis_do_int(&redis, "HLEN t1_{c1}:count"), 2); /* the dead ones are forgotten */
+    assert_int_equal(redis_do_int(&redis, "HLEN t1_{c1}:count"),
+                     2); /* the dead ones are forgotten */
     c = (struct counted){0};
     bus->count(bus->impl, "c1", 0, on_count, &c);
     loop_until(&loop, &c.done);

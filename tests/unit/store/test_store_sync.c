@@ -120,8 +120,8 @@ static void outbox_read_pages_through_old_entries(void **state)
     assert_string_equal(seen.last.room_id, "r1");
     assert_string_equal(seen.last.rid, a[1].reply.rid);
     assert_true(seen.last.granted_at_ms == a[1].reply.now_ms);
-    assert_int_equal(
-        store_sync_outbox_read(store, &at, 0, 2, seen.last_id, on_entry, &seen), RR_OK);
+    assert_int_equal(store_sync_outbox_read(store, &at, 0, 2, seen.last_id, on_entry, &seen),
+                     RR_OK);
     assert_int_equal(seen.entries, 3);
     ids[0] = a[0].reply.outbox_id;
     ids[1] = a[2].reply.outbox_id;
@@ -182,11 +182,11 @@ static void call_without_answer_is_retry_then_works(void **state)
 {
     (void)state;
     assert_int_equal(store_sync_ping(store), RR_OK);
-    kill(redis.pid, SIGSTOP);
+    redis_signal(&redis, SIGSTOP);
     assert_int_equal(store_sync_ping(store), RR_RETRY);
     /* A stopped server still accepts; the login gets no answer. */
     assert_int_equal(store_sync_ping(store), RR_UNAVAILABLE);
-    kill(redis.pid, SIGCONT);
+    redis_signal(&redis, SIGCONT);
     assert_int_equal(store_sync_ping(store), RR_OK);
 }
 

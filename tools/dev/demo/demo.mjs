@@ -27,7 +27,6 @@ const port = process.env.REDRAIN_PORT;
 const origin = `http://127.0.0.1:${port}`;
 const wsUrl = `ws://127.0.0.1:${port}/ws`;
 
-const ANCHOR_OFFSET = 0; // the first id of a run's range; the viewers follow
 const COUNTDOWN_MS = 3000;
 const JOIN_TIMEOUT_MS = 60000;
 const STEP_TIMEOUT_MS = 30000;
@@ -141,9 +140,9 @@ function makeWinsLog(runId) {
 /** Ids and names of this run alone, so that no earlier run disturbs. */
 function identity(viewers) {
   const startedMs = Date.now();
-  const first = startedMs * 1000;
+  const first = startedMs * 1000; // the anchor; the viewers follow
   return {
-    runId: startedMs.toString(36), room: `demo-${startedMs.toString(36)}`, anchorUser: first + ANCHOR_OFFSET,
+    runId: startedMs.toString(36), room: `demo-${startedMs.toString(36)}`, anchorUser: first,
     firstViewer: first + 1, lastViewer: first + viewers,
   };
 }
@@ -292,7 +291,11 @@ async function main() {
   process.exitCode = f.verdict === "ok" ? 0 : 1;
   if (!options.once || options.keep) await printUrls(id.room);
   if (options.json) process.stdout.write(`${JSON.stringify(f)}\n`);
-  if (options.once) return;
+  if (options.once) {
+    // Deadlines that were not needed still tick: leave once everything is written.
+    await new Promise((resolve) => process.stdout.write("", resolve));
+    process.exit();
+  }
   process.stdout.write("\nserving; Ctrl-C stops everything\n");
   for (const signal of ["SIGINT", "SIGTERM"]) {
     process.removeAllListeners(signal);
