@@ -125,9 +125,9 @@ test("creates that cannot be are refused, by socket and by API, and freeze nothi
   const anchor = await anchorIn(room, sender);
   const good = {total: 1000, count: 10};
   const bad = [
-    [{total: 9}, "total"], [{total: 0}, "total"], [{total: -1000}, "total"], [{total: -(2 ** 53)}, "total"],
+    [{total: 9}, "total|count|lo"], [{total: 0}, "total"], [{total: -1000}, "total"], [{total: -(2 ** 53)}, "total"],
     [{total: Number.MAX_SAFE_INTEGER}, "total"], [{count: 0}, "count"], [{count: -1}, "count"], [{count: 1_000_001}, "count"],
-    [{count: 2 ** 32 + 10}, "count"], [{lo: 101}, "total|lo"], [{hi: 99}, "total|hi"], [{lo: 50, hi: 40}, "hi|lo"], [{lo: -1}, "lo"],
+    [{count: 2 ** 32 + 10}, "count"], [{lo: 101}, "total|count|lo"], [{hi: 99}, "total|count|hi"], [{lo: 50, hi: 40}, "hi|lo"], [{lo: -1}, "lo"],
     [{limit: 0}, "limit"], [{limit: -1}, "limit"], [{limit: 1001}, "limit"], [{shards: 0}, "shards"], [{shards: 65}, "shards"],
     [{shards: -1}, "shards"], [{split: "unfair"}, "split"], [{duration_ms: 1}, "duration_ms"], [{duration_ms: -1}, "duration_ms"],
     [{text: "a\u0007b"}, "text"], [{biz_id: "has space"}, "biz_id"],
@@ -347,7 +347,9 @@ test("at its end a rain closes, refunds and settles by itself", async () => {
   const {wins} = await grabAll(v, code);
   assert.equal(wins.length, 1);
   await v.push("RED_PACKET_END", () => true, {timeoutMs: 10_000});
-  assert.equal((await v.grab(code, 1)).name, "ENDED");
+  const late = await enter(stack, "143", {room});
+  assert.equal((await late.grab(code, 0)).name, "ENDED");
+  await late.close();
   const {payload} = await v.push("RED_PACKET_RESULT", () => true, {timeoutMs: 25_000});
   assert.equal(payload.granted, 1);
   await settled(stack, code);

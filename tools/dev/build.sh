@@ -28,6 +28,6 @@ targets=()
 for target in "$@"; do targets+=(--target "$target"); done
 note "building $PRESET"
 if ! cmake --build "$DIR" -j "$JOBS" ${targets[@]+"${targets[@]}"} >"$LOG" 2>&1; then
-    grep -v '^\[[0-9]*/[0-9]*\] Building' "$LOG" | head -n 80 >&2
+    grep -Ev '^\[[0-9]+/[0-9]+\] (Building|Linking|Generating)' "$LOG" | head -n 80 >&2
     die "the build failed (whole log: $LOG)"
 fi
