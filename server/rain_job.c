@@ -190,6 +190,9 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
          j->kind == RAIN_JOB_SHOW) &&
         ledger_wallet(ctx->ledger, j->user_id, &j->wallet) != RR_OK)
         j->wallet = (struct wallet){.user_id = j->user_id};
+    if ((j->kind == RAIN_JOB_LIST || j->kind == RAIN_JOB_SHOW) &&
+        store_sync_settle_lag(ctx->store, &j->lag_ms) != RR_OK)
+        j->lag_ms = -1;
     if (j->err == RR_RETRY)
         j->err = RR_UNAVAILABLE;
     if (j->err && j->err != RR_DUPLICATE)

@@ -65,6 +65,7 @@ struct rain_job {
     struct rain_job_grant *grants; /* owned */
     uint32_t grants_n;
     struct wallet wallet;
+    int64_t lag_ms; /* LIST, SHOW: how far the books are behind; -1: not known */
 };
 
 /* A job whose answer goes to s as the REPLY to req_id. */

@@ -45,7 +45,11 @@ static void pack_rain(struct worker *w, const struct rain_info *r, struct rr_buf
 
 static void build_list(struct worker *w, const struct rain_job *j, struct rr_buf *b)
 {
-    msg_reply_begin(b, j->req_id, RESULT_OK, 4);
+    msg_reply_begin(b, j->req_id, RESULT_OK, 5);
+    if (j->lag_ms >= 0)
+        pack_kv_int(b, "lag_ms", j->lag_ms);
+    else
+        pack_kv_nil(b, "lag_ms");
     pack_kv_int(b, "online", hub_online(w->hub, j->room_id));
     pack_kv_int(b, "balance", j->wallet.balance_fen);
     pack_kv_int(b, "now", worker_rain_now_ms(w));

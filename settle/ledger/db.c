@@ -98,23 +98,38 @@ static enum rr_err classify(unsigned code)
     switch (code) {
     case 1213: /* deadlock */
     case 1205: /* lock wait timeout */
-    case 1020: /* record has changed since last read */
-        return RR_RETRY;
+    case 1020: /* record has changed since last read */ return RR_RETRY;
     case 1062: /* duplicate key */
     case 1586: return RR_DUPLICATE;
     case 3819: /* CHECK violated, MySQL */
-    case 4025: /* CHECK violated, MariaDB */
-        return RR_CORRUPT;
+    case 4025: /* CHECK violated, MariaDB */ return RR_CORRUPT;
     case 1040: /* too many connections */
-    case 1042: case 1043: case 1044: case 1045: case 1049: /* not (yet) allowed in, no database */
+    case 1042:
+    case 1043:
+    case 1044:
+    case 1045:
+    case 1049: /* not (yet) allowed in, no database */
     case 1053: /* server shutdown */
-    case 1077: case 1079: case 1080: case 1129: case 1152: case 1153: case 1158: case 1159:
-    case 1160: case 1161: /* broken in the middle */
-    case 1203: case 1226: /* too many of this user */
-    case 1290: case 1792: case 1836: /* read only */
-    case 1317: case 1927: case 1969: case 3024: /* killed, timed out */
-    case 4031: /* disconnected for inactivity, MySQL */
-        return RR_UNAVAILABLE;
+    case 1077:
+    case 1079:
+    case 1080:
+    case 1129:
+    case 1152:
+    case 1153:
+    case 1158:
+    case 1159:
+    case 1160:
+    case 1161: /* broken in the middle */
+    case 1203:
+    case 1226: /* too many of this user */
+    case 1290:
+    case 1792:
+    case 1836: /* read only */
+    case 1317:
+    case 1927:
+    case 1969:
+    case 3024: /* killed, timed out */
+    case 4031: /* disconnected for inactivity, MySQL */ return RR_UNAVAILABLE;
     default:
         /* 2000 and up: errors of the client library, all about the connection. */
         return code >= CR_MIN_ERROR && code < 3000 ? RR_UNAVAILABLE : RR_SYSTEM;

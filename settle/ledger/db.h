@@ -73,8 +73,8 @@ static inline struct db_arg db_null(void)
     return (struct db_arg){.type = DB_NULL};
 }
 #define DB_ARGS(...)                                                                               \
-    (const struct db_arg[]){__VA_ARGS__}, sizeof((const struct db_arg[]){__VA_ARGS__}) /           \
-                                              sizeof(struct db_arg)
+    (const struct db_arg[]){__VA_ARGS__},                                                          \
+        sizeof((const struct db_arg[]){__VA_ARGS__}) / sizeof(struct db_arg)
 
 /* sql: a string constant (the statement is cached by its address). */
 RR_MUST_CHECK enum rr_err db_stmt(struct db *d, const char *sql, const struct db_arg *args,

@@ -71,12 +71,12 @@ static enum rr_err close_tx(struct ledger *l, void *arg)
     }
     db_rows_fini(&rows);
     if (!err)
-        err = db_stmt(l->db,
-                      "UPDATE rp_escrow SET granted_k = ?"
-                      " WHERE code = ? AND shard = ? AND granted_k IS NULL AND rid = ?",
-                      DB_ARGS(db_int(k), db_str(p->code), db_int(p->row->shard),
-                              db_str(p->row->rid)),
-                      &affected);
+        err =
+            db_stmt(l->db,
+                    "UPDATE rp_escrow SET granted_k = ?"
+                    " WHERE code = ? AND shard = ? AND granted_k IS NULL AND rid = ?",
+                    DB_ARGS(db_int(k), db_str(p->code), db_int(p->row->shard), db_str(p->row->rid)),
+                    &affected);
     if (!err && affected != 1)
         err = RR_CONFLICT;
     if (!err)
@@ -108,13 +108,13 @@ enum rr_err escrow__give_back(struct ledger *l, const struct rain_info *r, uint3
     snprintf(account, sizeof(account), "%s:%u", r->code, shard);
     snprintf(user, sizeof(user), "%" PRId64, r->spec.sender_id);
     ledger__log_begin(&l->sql);
-    ledger__log_add(&l->sql,
-                    &(struct log_row){"escrow", account, -amount_fen, LEDGER_NO_AFTER, biz_type,
-                                      biz_id, 0},
-                    now_ms);
     ledger__log_add(
         &l->sql,
-        &(struct log_row){"balance", user, amount_fen, after_fen, biz_type, biz_id, 1}, now_ms);
+        &(struct log_row){"escrow", account, -amount_fen, LEDGER_NO_AFTER, biz_type, biz_id, 0},
+        now_ms);
+    ledger__log_add(&l->sql,
+                    &(struct log_row){"balance", user, amount_fen, after_fen, biz_type, biz_id, 1},
+                    now_ms);
     return db_exec_buf(l->db, &l->sql, NULL);
 }
 
@@ -128,13 +128,13 @@ struct refund {
 static enum rr_err take_from_escrow(struct ledger *l, const struct refund *p)
 {
     uint64_t affected = 0;
-    enum rr_err err = db_stmt(l->db,
-                              "UPDATE rp_escrow SET remain = remain - ?, refunded = refunded + ?"
-                              " WHERE code = ? AND shard = ? AND granted_k = ?",
-                              DB_ARGS(db_int(p->amount_fen), db_int(p->amount_fen),
-                                      db_str(p->rain->code), db_int(p->row->shard),
-                                      db_int(p->row->granted_k)),
-                              &affected);
+    enum rr_err err =
+        db_stmt(l->db,
+                "UPDATE rp_escrow SET remain = remain - ?, refunded = refunded + ?"
+                " WHERE code = ? AND shard = ? AND granted_k = ?",
+                DB_ARGS(db_int(p->amount_fen), db_int(p->amount_fen), db_str(p->rain->code),
+                        db_int(p->row->shard), db_int(p->row->granted_k)),
+                &affected);
 
     return !err && affected != 1 ? RR_CONFLICT : err;
 }

@@ -31,8 +31,8 @@ static enum rr_err server_check(struct ledger *l)
 static enum rr_err schema_version(struct ledger *l, int *version)
 {
     struct db_rows rows;
-    enum rr_err err = db_select(l->db, "SELECT COALESCE(MAX(version), 0) FROM rp_schema", NULL, 0,
-                                &rows);
+    enum rr_err err =
+        db_select(l->db, "SELECT COALESCE(MAX(version), 0) FROM rp_schema", NULL, 0, &rows);
 
     if (!err)
         *version = (int)db_i64(&rows, 0, 0);
@@ -73,8 +73,8 @@ static enum rr_err run_file(struct ledger *l, const struct schema_file *f)
     }
     if (err)
         return err;
-    snprintf(sql, sizeof(sql), "INSERT INTO rp_schema (version, name) VALUES (%d, '%s')", f->version,
-             f->name);
+    snprintf(sql, sizeof(sql), "INSERT INTO rp_schema (version, name) VALUES (%d, '%s')",
+             f->version, f->name);
     return db_execs(l->db, sql);
 }
 
@@ -106,8 +106,8 @@ enum rr_err ledger_migrate(struct ledger *l)
     if (!err)
         err = server_check(l);
     if (!err)
-        err = db_select(l->db, "SELECT GET_LOCK(CONCAT('redrain_migrate_', DATABASE()), 1)", NULL, 0,
-                        &rows);
+        err = db_select(l->db, "SELECT GET_LOCK(CONCAT('redrain_migrate_', DATABASE()), 1)", NULL,
+                        0, &rows);
     if (err)
         return err;
     if (db_i64(&rows, 0, 0) != 1) {

@@ -13,7 +13,8 @@ enum { RAIN_CACHE_MAX = 64 };
 
 struct cached_rain {
     struct rain_info info;
-    int64_t *amounts_fen; /* count items in order of the whole rain: packet no of shard s is item no * shards + s */
+    int64_t *
+        amounts_fen; /* count items in order of the whole rain: packet no of shard s is item no * shards + s */
     uint64_t used;
 };
 

@@ -25,9 +25,9 @@ static void payload_hash(const struct rain_spec *s, uint8_t out[32])
 {
     char text[512];
     int n = snprintf(text, sizeof(text),
-                     "%s|%" PRId64 "|%u|%" PRId64 "|%" PRId64 "|%d|%u|%u|%" PRId64 "|%s", s->room_id,
-                     s->total_fen, s->count, s->lo_fen, s->hi_fen, (int)s->split, s->limit,
-                     s->shards, s->duration_ms, s->text);
+                     "%s|%" PRId64 "|%u|%" PRId64 "|%" PRId64 "|%d|%u|%u|%" PRId64 "|%s",
+                     s->room_id, s->total_fen, s->count, s->lo_fen, s->hi_fen, (int)s->split,
+                     s->limit, s->shards, s->duration_ms, s->text);
 
     RR_ASSERT(n > 0 && (size_t)n < sizeof(text));
     crypto_hash_sha256(out, (const unsigned char *)text, (unsigned long long)n);
@@ -132,7 +132,8 @@ static enum rr_err insert_log(struct ledger *l, const struct creation *c, int64_
 
 static enum rr_err insert_escrow(struct ledger *l, const struct creation *c)
 {
-    rr_buf_puts(&l->sql, "INSERT INTO rp_escrow (code, shard, total, remain, amounts_hash) VALUES ");
+    rr_buf_puts(&l->sql,
+                "INSERT INTO rp_escrow (code, shard, total, remain, amounts_hash) VALUES ");
     for (uint32_t s = 0; s < c->out->spec.shards; s++)
         rr_buf_printf(&l->sql, "%s('%s',%u,%" PRId64 ",%" PRId64 ",'%s')", s ? "," : "",
                       c->out->code, s, c->shards[s].total_fen, c->shards[s].total_fen,
@@ -175,7 +176,8 @@ static enum rr_err created_before(struct ledger *l, const struct creation *c)
     return RR_DUPLICATE;
 }
 
-enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec, struct rain_info *out)
+enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec,
+                               struct rain_info *out)
 {
     struct rain_spec copy = *spec; /* spec may be &out->spec */
     struct creation *c = rr_xcalloc(1, sizeof(*c));

@@ -92,10 +92,9 @@ enum rr_err ledger__rain_find(struct ledger *l, int64_t sender_id, const char *b
 
 enum rr_err ledger__rain_lock(struct ledger *l, const char *code, struct rain_info *out)
 {
-    return read_one(l,
-                    "SELECT " RAIN_COLS
-                    " FROM t_red_packet_config c WHERE c.config_code = ? FOR UPDATE",
-                    DB_ARGS(db_str(code)), out, NULL);
+    return read_one(
+        l, "SELECT " RAIN_COLS " FROM t_red_packet_config c WHERE c.config_code = ? FOR UPDATE",
+        DB_ARGS(db_str(code)), out, NULL);
 }
 
 enum rr_err ledger__rain_status(struct ledger *l, const char *code, enum rain_status from,
@@ -196,20 +195,21 @@ enum rr_err ledger_user_grants(struct ledger *l, int64_t user_id, const char *co
     if (err || (code && !rain_code_valid(rr_slice_str(code))))
         return err;
     if (code)
-        err = db_select(l->db,
-                        "SELECT code, shard, packet_no, seq, state, amount, granted_at FROM rp_grant"
-                        " WHERE code = ? AND user_id = ? AND (? <= 0 OR granted_at < ?)"
-                        " ORDER BY seq DESC LIMIT ?",
-                        DB_ARGS(db_str(code), db_int(user_id), db_int(before_ms), db_int(before_ms),
-                                db_int(max)),
-                        &rows);
+        err =
+            db_select(l->db,
+                      "SELECT code, shard, packet_no, seq, state, amount, granted_at FROM rp_grant"
+                      " WHERE code = ? AND user_id = ? AND (? <= 0 OR granted_at < ?)"
+                      " ORDER BY seq DESC LIMIT ?",
+                      DB_ARGS(db_str(code), db_int(user_id), db_int(before_ms), db_int(before_ms),
+                              db_int(max)),
+                      &rows);
     else
-        err = db_select(l->db,
-                        "SELECT code, shard, packet_no, seq, state, amount, granted_at FROM rp_grant"
-                        " WHERE user_id = ? AND (? <= 0 OR granted_at < ?)"
-                        " ORDER BY granted_at DESC, code, seq DESC LIMIT ?",
-                        DB_ARGS(db_int(user_id), db_int(before_ms), db_int(before_ms), db_int(max)),
-                        &rows);
+        err = db_select(
+            l->db,
+            "SELECT code, shard, packet_no, seq, state, amount, granted_at FROM rp_grant"
+            " WHERE user_id = ? AND (? <= 0 OR granted_at < ?)"
+            " ORDER BY granted_at DESC, code, seq DESC LIMIT ?",
+            DB_ARGS(db_int(user_id), db_int(before_ms), db_int(before_ms), db_int(max)), &rows);
     for (uint32_t i = 0; !err && i < rows.n && i < max; i++) {
         struct grant_row *g = &out[(*n)++];
 

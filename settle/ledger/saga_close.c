@@ -47,8 +47,7 @@ static enum rr_err begin_tx(struct ledger *l, void *arg)
 enum rr_err saga__close_begin(struct saga *s, const char *code, bool force, struct rain_info *out,
                               struct task *end, struct task *close)
 {
-    struct close_begin p = {
-        .code = code, .force = force, .out = out, .end = end, .close = close};
+    struct close_begin p = {.code = code, .force = force, .out = out, .end = end, .close = close};
     enum rr_err err = s->pool->now_ms(s->pool->impl, &p.rain_now_ms);
 
     return err ? err : ledger__tx(s->ledger, begin_tx, &p);
@@ -93,10 +92,11 @@ static enum rr_err note_sold_out(struct ledger *l, const char *code, int64_t at_
 
     if (err || !at_ms)
         return err;
-    return db_stmt(l->db,
-                   "UPDATE t_red_packet_config SET sold_out_at = GREATEST(COALESCE(sold_out_at, 0), ?)"
-                   " WHERE config_code = ?",
-                   DB_ARGS(db_int(at_ms), db_str(code)), NULL);
+    return db_stmt(
+        l->db,
+        "UPDATE t_red_packet_config SET sold_out_at = GREATEST(COALESCE(sold_out_at, 0), ?)"
+        " WHERE config_code = ?",
+        DB_ARGS(db_int(at_ms), db_str(code)), NULL);
 }
 
 /* The pool's gate: after it no packet is granted, and its count is final. */
@@ -148,10 +148,11 @@ static enum rr_err open_rows(struct ledger *l, const char *code, int64_t *n)
     enum rr_err err = db_open(l->db);
 
     if (!err)
-        err = db_select(l->db,
-                        "SELECT (SELECT COUNT(*) FROM rp_dead WHERE code = ? AND state <> 'closed')"
-                        " + (SELECT COUNT(*) FROM rp_conflict WHERE code = ? AND state <> 'closed')",
-                        DB_ARGS(db_str(code), db_str(code)), &rows);
+        err =
+            db_select(l->db,
+                      "SELECT (SELECT COUNT(*) FROM rp_dead WHERE code = ? AND state <> 'closed')"
+                      " + (SELECT COUNT(*) FROM rp_conflict WHERE code = ? AND state <> 'closed')",
+                      DB_ARGS(db_str(code), db_str(code)), &rows);
     if (!err)
         *n = db_i64(&rows, 0, 0);
     db_rows_fini(&rows);

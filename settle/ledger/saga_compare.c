@@ -66,13 +66,13 @@ static struct settle_item item_of(const struct compare *c, const struct pool_gra
     int64_t now_ms = ledger__now_ms();
     struct settle_item item = {.decoded = true};
 
-    item.rec = (struct grant_record){.user_id = g->user_id,
-                                     .amount_fen = g->amount_fen,
-                                     .seq = g->seq,
-                                     .packet_no = g->packet_no,
-                                     .shard = c->row->shard,
-                                     .granted_at_ms =
-                                         c->rain->t1_ms < now_ms ? c->rain->t1_ms : now_ms};
+    item.rec =
+        (struct grant_record){.user_id = g->user_id,
+                              .amount_fen = g->amount_fen,
+                              .seq = g->seq,
+                              .packet_no = g->packet_no,
+                              .shard = c->row->shard,
+                              .granted_at_ms = c->rain->t1_ms < now_ms ? c->rain->t1_ms : now_ms};
     memcpy(item.rec.code, c->rain->code, sizeof(item.rec.code));
     memcpy(item.rec.room_id, c->rain->spec.room_id, sizeof(item.rec.room_id));
     memcpy(item.rec.rid, c->row->rid, sizeof(item.rec.rid));
@@ -122,8 +122,8 @@ static enum rr_err void_missing(struct compare *c)
     for (uint32_t no = 0; !err && no < c->row->granted_k; no++) {
         if (c->seen[no] != SEEN_NOT)
             continue;
-        log_error("packet_void", "rain %s shard %u packet %u: granted, but to nobody", c->rain->code,
-                  c->row->shard, no);
+        log_error("packet_void", "rain %s shard %u packet %u: granted, but to nobody",
+                  c->rain->code, c->row->shard, no);
         err = escrow_void(c->s->ledger, c->rain, c->row, no,
                           cached_rain_amount(cached, c->row->shard, no));
     }

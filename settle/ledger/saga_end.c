@@ -36,8 +36,8 @@ static enum rr_err read_top(struct ledger *l, const char *code, struct rain_winn
                         " ORDER BY amount DESC, granted_at, user_id, seq LIMIT 10",
                         DB_ARGS(db_str(code)), &rows);
     for (uint32_t i = 0; !err && i < rows.n && i < TOP_MAX; i++)
-        top[(*n)++] = (struct rain_winner){.user_id = db_i64(&rows, i, 0),
-                                           .amount_fen = db_i64(&rows, i, 1)};
+        top[(*n)++] =
+            (struct rain_winner){.user_id = db_i64(&rows, i, 0), .amount_fen = db_i64(&rows, i, 1)};
     db_rows_fini(&rows);
     return err;
 }

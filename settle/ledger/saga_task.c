@@ -39,7 +39,8 @@ static void note(struct saga *s, const struct task *t, enum rr_err err, int64_t 
 
         if (next_at_ms == 0)
             next_at_ms = ledger__now_ms() + task_backoff_ms(t->tries);
-        snprintf(text, sizeof(text), "%s %.150s", rr_err_name(err), err == RR_PENDING ? "" : detail);
+        snprintf(text, sizeof(text), "%s %.150s", rr_err_name(err),
+                 err == RR_PENDING ? "" : detail);
         if (err != RR_PENDING && t->tries > 2)
             log_warn("step_failed", "%s of %s, try %lld: %s", t->kind, t->code, (long long)t->tries,
                      text);
@@ -62,8 +63,7 @@ enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t 
 {
     struct task tasks[CLAIM_MAX];
     uint32_t n = 0;
-    enum rr_err err =
-        task_claim(s->ledger, now_ms, max < CLAIM_MAX ? max : CLAIM_MAX, tasks, &n);
+    enum rr_err err = task_claim(s->ledger, now_ms, max < CLAIM_MAX ? max : CLAIM_MAX, tasks, &n);
 
     *ran = 0;
     for (uint32_t i = 0; !err && i < n; i++) {

@@ -81,8 +81,8 @@ out:
     return err;
 }
 
-enum rr_err ledger_settle(struct ledger *l, const struct settle_batch *b, struct settle_outcome *out,
-                          int64_t *sql_offset)
+enum rr_err ledger_settle(struct ledger *l, const struct settle_batch *b,
+                          struct settle_outcome *out, int64_t *sql_offset)
 {
     return settle(l, b, false, out, sql_offset);
 }
@@ -118,11 +118,10 @@ enum rr_err ledger_offset_set(struct ledger *l, const char *topic, int32_t parti
 
     if (err)
         return err;
-    return db_stmt(l->db,
-                   "INSERT INTO rp_offset (topic, part, next_offset, updated_at)"
-                   " VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE"
-                   " next_offset = VALUES(next_offset), updated_at = VALUES(updated_at)",
-                   DB_ARGS(db_str(topic), db_int(partition), db_int(next),
-                           db_int(ledger__now_ms())),
-                   NULL);
+    return db_stmt(
+        l->db,
+        "INSERT INTO rp_offset (topic, part, next_offset, updated_at)"
+        " VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE"
+        " next_offset = VALUES(next_offset), updated_at = VALUES(updated_at)",
+        DB_ARGS(db_str(topic), db_int(partition), db_int(next), db_int(ledger__now_ms())), NULL);
 }

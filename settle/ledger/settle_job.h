@@ -7,10 +7,10 @@
 
 struct settle_entry {
     const struct settle_item *item;
-    struct settle_decision first; /* without the books; constant after the plan */
-    struct settle_decision now;   /* of this attempt */
+    struct settle_decision first;     /* without the books; constant after the plan */
+    struct settle_decision now;       /* of this attempt */
     char room_id[RR_ROOM_ID_MAX + 1]; /* of the rain */
-    int64_t after_fen;            /* balance of the user after this grant */
+    int64_t after_fen;                /* balance of the user after this grant */
 };
 
 struct settle_wallet {
@@ -21,11 +21,13 @@ struct settle_wallet {
 
 struct settle_job {
     const struct settle_batch *batch;
-    bool direct; /* no offset: from the users hash at close, or a parked record; unknown codes are not stored again */
-    bool slow;   /* the batch itself calls for row-wise decisions */
+    bool
+        direct; /* no offset: from the users hash at close, or a parked record; unknown codes are not stored again */
+    bool slow;  /* the batch itself calls for row-wise decisions */
     bool cas_failed;
     int64_t sql_offset;
-    struct settle_entry *entries; /* sorted: records by code, shard, packet_no; then the undecodable */
+    struct settle_entry
+        *entries; /* sorted: records by code, shard, packet_no; then the undecodable */
     uint32_t n;
     struct settle_entry **take; /* of this attempt: what is paid, in the same order */
     uint32_t take_n;

@@ -36,12 +36,14 @@ enum rr_err settle__move_offset(struct ledger *l, struct settle_job *job)
 
 static enum rr_err insert_grants(struct ledger *l, const struct settle_job *job, int64_t now_ms)
 {
-    rr_buf_puts(&l->sql, "INSERT INTO rp_grant (code, shard, packet_no, user_id, seq, amount, state,"
-                         " granted_at, settled_at) VALUES ");
+    rr_buf_puts(&l->sql,
+                "INSERT INTO rp_grant (code, shard, packet_no, user_id, seq, amount, state,"
+                " granted_at, settled_at) VALUES ");
     for (uint32_t i = 0; i < job->take_n; i++) {
         const struct grant_record *r = &job->take[i]->item->rec;
 
-        rr_buf_printf(&l->sql, "%s('%s',%u,%u,%" PRId64 ",%u,%" PRId64 ",1,%" PRId64 ",%" PRId64 ")",
+        rr_buf_printf(&l->sql,
+                      "%s('%s',%u,%u,%" PRId64 ",%u,%" PRId64 ",1,%" PRId64 ",%" PRId64 ")",
                       i ? "," : "", r->code, r->shard, r->packet_no, r->user_id, r->seq,
                       r->amount_fen, r->granted_at_ms, now_ms);
     }
@@ -64,8 +66,7 @@ static void sum_wallets(struct settle_job *job)
     for (uint32_t i = 0; i < job->take_n; i++) {
         const struct grant_record *r = &job->take[i]->item->rec;
 
-        job->wallets[i] =
-            (struct settle_wallet){.user_id = r->user_id, .sum_fen = r->amount_fen};
+        job->wallets[i] = (struct settle_wallet){.user_id = r->user_id, .sum_fen = r->amount_fen};
     }
     qsort(job->wallets, job->take_n, sizeof(*job->wallets), by_user);
     for (uint32_t i = 0; i < job->take_n; i++) {
@@ -101,8 +102,7 @@ static enum rr_err read_balances(struct ledger *l, struct settle_job *job)
     err = db_query_buf(l->db, &l->sql, &rows);
     for (uint32_t i = 0; !err && i < rows.n; i++) {
         struct settle_wallet key = {.user_id = db_i64(&rows, i, 0)};
-        struct settle_wallet *w =
-            bsearch(&key, job->wallets, job->wallets_n, sizeof(key), by_user);
+        struct settle_wallet *w = bsearch(&key, job->wallets, job->wallets_n, sizeof(key), by_user);
 
         if (w)
             w->running_fen = db_i64(&rows, i, 1) - w->sum_fen;
@@ -117,8 +117,7 @@ static enum rr_err insert_log(struct ledger *l, struct settle_job *job, int64_t 
     for (uint32_t i = 0; i < job->take_n; i++) {
         const struct grant_record *r = &job->take[i]->item->rec;
         struct settle_wallet key = {.user_id = r->user_id};
-        struct settle_wallet *w =
-            bsearch(&key, job->wallets, job->wallets_n, sizeof(key), by_user);
+        struct settle_wallet *w = bsearch(&key, job->wallets, job->wallets_n, sizeof(key), by_user);
         char biz_id[80];
         char escrow[40];
         char user[24];
@@ -128,10 +127,10 @@ static enum rr_err insert_log(struct ledger *l, struct settle_job *job, int64_t 
         snprintf(biz_id, sizeof(biz_id), "%s:%" PRId64 ":%u", r->code, r->user_id, r->seq);
         snprintf(escrow, sizeof(escrow), "%s:%u", r->code, r->shard);
         snprintf(user, sizeof(user), "%" PRId64, r->user_id);
-        ledger__log_add(
-            &l->sql,
-            &(struct log_row){"escrow", escrow, -r->amount_fen, LEDGER_NO_AFTER, "grant", biz_id, 0},
-            now_ms);
+        ledger__log_add(&l->sql,
+                        &(struct log_row){"escrow", escrow, -r->amount_fen, LEDGER_NO_AFTER,
+                                          "grant", biz_id, 0},
+                        now_ms);
         ledger__log_add(&l->sql,
                         &(struct log_row){"balance", user, r->amount_fen,
                                           w ? w->running_fen : LEDGER_NO_AFTER, "grant", biz_id, 1},

@@ -102,7 +102,8 @@ enum rr_err settled_stats(struct ledger *l, const struct pool_admin *pool,
     for (uint32_t i = 0; i < n; i++)
         sorted[i] = &credits[i];
     qsort(sorted, n, sizeof(*sorted), by_code);
-    rr_buf_puts(&l->sql, "SELECT code, SUM(settled_cnt), SUM(settled) FROM rp_escrow WHERE code IN (");
+    rr_buf_puts(&l->sql,
+                "SELECT code, SUM(settled_cnt), SUM(settled) FROM rp_escrow WHERE code IN (");
     append_keys(&l->sql, sorted, n, by_code);
     rr_buf_puts(&l->sql, ") GROUP BY code");
     err = db_query_buf(l->db, &l->sql, &rains);

@@ -51,12 +51,12 @@ enum rr_err task_done(struct ledger *l, const struct task *t)
 
     if (err)
         return err;
-    return db_stmt(l->db,
-                   "UPDATE rp_task SET state = 1, last_error = '' WHERE id = ? AND ver = ?",
+    return db_stmt(l->db, "UPDATE rp_task SET state = 1, last_error = '' WHERE id = ? AND ver = ?",
                    DB_ARGS(db_int(t->id), db_int(t->ver)), NULL);
 }
 
-enum rr_err task_later(struct ledger *l, const struct task *t, int64_t next_at_ms, const char *error)
+enum rr_err task_later(struct ledger *l, const struct task *t, int64_t next_at_ms,
+                       const char *error)
 {
     enum rr_err err = db_open(l->db);
 
@@ -79,12 +79,11 @@ static enum rr_err claim_tx(struct ledger *l, void *arg)
 {
     struct claim *c = arg;
     struct db_rows rows;
-    enum rr_err err =
-        db_select(l->db,
-                  "SELECT id, arg, ver, tries, kind, code FROM rp_task"
-                  " WHERE state = 0 AND next_at <= ? ORDER BY next_at LIMIT ?"
-                  " FOR UPDATE SKIP LOCKED",
-                  DB_ARGS(db_int(c->now_ms), db_int(c->max)), &rows);
+    enum rr_err err = db_select(l->db,
+                                "SELECT id, arg, ver, tries, kind, code FROM rp_task"
+                                " WHERE state = 0 AND next_at <= ? ORDER BY next_at LIMIT ?"
+                                " FOR UPDATE SKIP LOCKED",
+                                DB_ARGS(db_int(c->now_ms), db_int(c->max)), &rows);
 
     c->n = 0;
     for (uint32_t i = 0; !err && i < rows.n && i < c->max; i++) {
@@ -103,7 +102,8 @@ static enum rr_err claim_tx(struct ledger *l, void *arg)
     return err;
 }
 
-enum rr_err task_claim(struct ledger *l, int64_t now_ms, uint32_t max, struct task *out, uint32_t *n)
+enum rr_err task_claim(struct ledger *l, int64_t now_ms, uint32_t max, struct task *out,
+                       uint32_t *n)
 {
     struct claim c = {.now_ms = now_ms, .max = max, .out = out};
     enum rr_err err = ledger__tx(l, claim_tx, &c);

@@ -6,8 +6,9 @@
 #include "ledger_impl.h"
 
 enum {
-    TASK_INLINE_LEASE_MS = 5000, /* the process that armed a task runs it at once; others wait this long */
-    TASK_LEASE_MS = 30000,       /* of a claimed task */
+    TASK_INLINE_LEASE_MS =
+        5000, /* the process that armed a task runs it at once; others wait this long */
+    TASK_LEASE_MS = 10000, /* of a claimed task; two runs of one step do no harm */
     TASK_BACKOFF_MAX_MS = 30000
 };
 
@@ -21,8 +22,8 @@ struct task {
 };
 
 /* Arms the task `kind:code` inside the current transaction, which holds a lock that keeps others from arming the same one. */
-RR_MUST_CHECK enum rr_err task_put(struct ledger *l, const char *kind, const char *code, int64_t arg,
-                                   int64_t next_at_ms, struct task *out);
+RR_MUST_CHECK enum rr_err task_put(struct ledger *l, const char *kind, const char *code,
+                                   int64_t arg, int64_t next_at_ms, struct task *out);
 RR_MUST_CHECK enum rr_err task_done(struct ledger *l, const struct task *t);
 RR_MUST_CHECK enum rr_err task_later(struct ledger *l, const struct task *t, int64_t next_at_ms,
                                      const char *error);

@@ -20,7 +20,8 @@ struct check {
     struct rr_buf detail;
 };
 
-static void found(struct check *c, const char *invariant, struct rr_slice code, struct rr_slice text)
+static void found(struct check *c, const char *invariant, struct rr_slice code,
+                  struct rr_slice text)
 {
     struct ledger_finding f = {.code = ""};
 
@@ -178,8 +179,7 @@ static enum rr_err check_amounts(struct check *c)
 
 static enum rr_err snapshot(struct check *c)
 {
-    enum rr_err err =
-        db_execs(c->l->db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    enum rr_err err = db_execs(c->l->db, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
 
     if (!err)
         err = db_execs(c->l->db, "START TRANSACTION WITH CONSISTENT SNAPSHOT");
@@ -196,14 +196,14 @@ static enum rr_err snapshot(struct check *c)
 
 static enum rr_err record(struct check *c, int64_t started_ms)
 {
-    return db_stmt(c->l->db,
-                   "INSERT INTO rp_check (code, findings, unaccounted, detail, started_at, ended_at)"
-                   " VALUES (?, ?, ?, ?, ?, ?)",
-                   DB_ARGS(db_str(c->code ? c->code : ""), db_int(c->findings),
-                           db_int(c->unaccounted_fen),
-                           db_slice(rr_slice_of(c->detail.p, c->detail.len)), db_int(started_ms),
-                           db_int(ledger__now_ms())),
-                   NULL);
+    return db_stmt(
+        c->l->db,
+        "INSERT INTO rp_check (code, findings, unaccounted, detail, started_at, ended_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        DB_ARGS(db_str(c->code ? c->code : ""), db_int(c->findings), db_int(c->unaccounted_fen),
+                db_slice(rr_slice_of(c->detail.p, c->detail.len)), db_int(started_ms),
+                db_int(ledger__now_ms())),
+        NULL);
 }
 
 enum rr_err ledger_verify(struct ledger *l, const char *code, ledger_finding_fn fn, void *arg,
@@ -241,8 +241,9 @@ enum rr_err ledger_note(struct ledger *l, const char *text)
 
     if (err)
         return err;
-    return db_stmt(l->db,
-                   "INSERT INTO rp_check (code, findings, unaccounted, detail, started_at, ended_at)"
-                   " VALUES ('', 1, 0, ?, ?, ?)",
-                   DB_ARGS(db_str(text), db_int(now_ms), db_int(now_ms)), NULL);
+    return db_stmt(
+        l->db,
+        "INSERT INTO rp_check (code, findings, unaccounted, detail, started_at, ended_at)"
+        " VALUES ('', 1, 0, ?, ?, ?)",
+        DB_ARGS(db_str(text), db_int(now_ms), db_int(now_ms)), NULL);
 }

@@ -20,7 +20,8 @@ const struct verify_query verify_queries[] = {
      " GROUP BY c.config_code, c.total_price, c.shards"
      " HAVING COALESCE(SUM(e.total), 0) <> c.total_price OR COUNT(e.code) <> c.shards"},
     {"grant_sum", VERIFY_CODE, "e.code", true,
-     "SELECT x.code, CONCAT('shard ', x.shard, ': grants ', x.sum, ' fen in ', x.n, ', escrow says ',"
+     "SELECT x.code, CONCAT('shard ', x.shard, ': grants ', x.sum, ' fen in ', x.n, ', escrow says "
+     "',"
      " x.settled, ' in ', x.settled_cnt), ABS(x.sum - x.settled) FROM (SELECT e.code, e.shard,"
      " e.settled, e.settled_cnt, COALESCE(SUM(g.amount), 0) AS sum, COUNT(g.code) AS n"
      " FROM rp_escrow e LEFT JOIN rp_grant g ON g.code = e.code AND g.shard = e.shard"
@@ -28,7 +29,8 @@ const struct verify_query verify_queries[] = {
      " GROUP BY e.code, e.shard, e.settled, e.settled_cnt) x"
      " WHERE x.sum <> x.settled OR x.n <> x.settled_cnt"},
     {"grant_escrow", VERIFY_CODE, "g.code", true,
-     "SELECT g.code, CONCAT('shard ', g.shard, ' packet ', g.packet_no, ': no such shard'), g.amount"
+     "SELECT g.code, CONCAT('shard ', g.shard, ' packet ', g.packet_no, ': no such shard'), "
+     "g.amount"
      " FROM rp_grant g LEFT JOIN rp_escrow e ON e.code = g.code AND e.shard = g.shard"
      " WHERE e.code IS NULL",
      ""},
@@ -46,9 +48,12 @@ const struct verify_query verify_queries[] = {
     {"grant_log", VERIFY_CODE, "g.code", true,
      "SELECT g.code, CONCAT('user ', g.user_id, ' seq ', g.seq, ': not credited'), g.amount"
      " FROM rp_grant g LEFT JOIN account_log a ON a.biz_type = 'grant' AND a.leg = 1"
-     " AND a.biz_id = " ASCII("CONCAT(g.code, ':', g.user_id, ':', g.seq)") " AND a.delta = g.amount"
-     " AND a.account_kind IN ('balance', 'frozen') AND a.account_id = " ASCII("g.user_id")
-     " WHERE g.state <> 3 AND a.id IS NULL",
+     " AND a.biz_id = " ASCII(
+         "CONCAT(g.code, ':', g.user_id, ':', g.seq)") " AND a.delta = g.amount"
+                                                       " AND a.account_kind IN ('balance', "
+                                                       "'frozen') AND a.account_id = " ASCII(
+                                                           "g.user_id") " WHERE g.state <> 3 AND "
+                                                                        "a.id IS NULL",
      ""},
     {"log_grant", VERIFY_CODE, "LEFT(a.biz_id, 22)", true,
      "SELECT LEFT(a.biz_id, 22), CONCAT(a.biz_id, ': credited without a grant'), ABS(a.delta)"
@@ -66,17 +71,19 @@ const struct verify_query verify_queries[] = {
      " COALESCE(x.sum, 0)), ABS(e.remain - COALESCE(x.sum, 0)) FROM rp_escrow e LEFT JOIN"
      " (SELECT a.account_id, SUM(a.delta) AS sum FROM account_log a"
      " WHERE a.account_kind = 'escrow' GROUP BY a.account_id) x"
-     " ON x.account_id = " ASCII("CONCAT(e.code, ':', e.shard)") " WHERE e.remain <> COALESCE(x.sum, 0)",
+     " ON x.account_id = " ASCII(
+         "CONCAT(e.code, ':', e.shard)") " WHERE e.remain <> COALESCE(x.sum, 0)",
      ""},
     {"wallet_log", VERIFY_ALL, "", true,
      "SELECT '', CONCAT('user ', w.user_id, ': balance ', w.balance, ' frozen ', w.frozen,"
      " ', log ', COALESCE(x.b, 0), ' and ', COALESCE(x.f, 0)),"
      " ABS(w.balance - COALESCE(x.b, 0)) + ABS(w.frozen - COALESCE(x.f, 0))"
-     " FROM wallet w LEFT JOIN (SELECT account_id, SUM(IF(account_kind = 'balance', delta, 0)) AS b,"
+     " FROM wallet w LEFT JOIN (SELECT account_id, SUM(IF(account_kind = 'balance', delta, 0)) AS "
+     "b,"
      " SUM(IF(account_kind = 'frozen', delta, 0)) AS f FROM account_log"
      " WHERE account_kind IN ('balance', 'frozen') GROUP BY account_id) x"
-     " ON x.account_id = " ASCII("w.user_id")
-     " WHERE w.balance <> COALESCE(x.b, 0) OR w.frozen <> COALESCE(x.f, 0)",
+     " ON x.account_id = " ASCII(
+         "w.user_id") " WHERE w.balance <> COALESCE(x.b, 0) OR w.frozen <> COALESCE(x.f, 0)",
      ""},
     {"log_wallet", VERIFY_ALL, "", true,
      "SELECT '', CONCAT('user ', x.account_id, ': no wallet, log ', x.sum), ABS(x.sum)"
@@ -98,7 +105,8 @@ const struct verify_query verify_queries[] = {
      " WHERE c.status IN (5, 6)",
      " GROUP BY c.config_code HAVING SUM(e.remain) <> 0"},
     {"end_totals", VERIFY_CODE, "c.config_code", false,
-     "SELECT x.config_code, CONCAT('total_get ', x.total_get, ' of ', x.total_get_price, ' fen, grants ',"
+     "SELECT x.config_code, CONCAT('total_get ', x.total_get, ' of ', x.total_get_price, ' fen, "
+     "grants ',"
      " x.n, ' of ', x.sum), 0 FROM (SELECT c.config_code, c.total_get, c.total_get_price,"
      " COUNT(g.code) AS n, COALESCE(SUM(g.amount), 0) AS sum FROM t_red_packet_config c"
      " LEFT JOIN rp_grant g ON g.code = c.config_code AND g.state <> 3 WHERE c.status = 5",

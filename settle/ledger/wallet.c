@@ -48,11 +48,10 @@ enum rr_err ledger__wallet_add(struct ledger *l, int64_t user_id, int64_t delta_
                                int64_t *after_fen)
 {
     struct db_rows rows = {.cols = 0};
-    enum rr_err err =
-        db_stmt(l->db,
-                "INSERT INTO wallet (user_id, balance, frozen) VALUES (?, ?, 0)"
-                " ON DUPLICATE KEY UPDATE balance = balance + VALUES(balance)",
-                DB_ARGS(db_int(user_id), db_int(delta_fen)), NULL);
+    enum rr_err err = db_stmt(l->db,
+                              "INSERT INTO wallet (user_id, balance, frozen) VALUES (?, ?, 0)"
+                              " ON DUPLICATE KEY UPDATE balance = balance + VALUES(balance)",
+                              DB_ARGS(db_int(user_id), db_int(delta_fen)), NULL);
 
     if (!err)
         err = db_select(l->db, "SELECT balance FROM wallet WHERE user_id = ?",

@@ -41,7 +41,7 @@ struct fakes {
     char locked_by[32];
     char prepare_ok[32];
     char notify_mark[32];
-    uint32_t fail_open;  /* the next n calls fail */
+    uint32_t fail_open; /* the next n calls fail */
     uint32_t fail_push;
     uint32_t fail_close;
     uint32_t seals;

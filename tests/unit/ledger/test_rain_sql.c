@@ -106,7 +106,8 @@ static void create_moves_money_into_escrow(void **state)
     assert_int_equal(w.balance_fen, 5000);
     assert_int_equal(w.frozen_fen, 0);
     assert_int_equal(testdb_int(l, "SELECT SUM(remain) FROM rp_escrow"), 10000);
-    assert_int_equal(testdb_int(l, "SELECT SUM(delta) FROM account_log WHERE biz_type='create'"), 0);
+    assert_int_equal(testdb_int(l, "SELECT SUM(delta) FROM account_log WHERE biz_type='create'"),
+                     0);
 
     assert_int_equal(ledger_rain_get(l, r.code, &again), RR_OK);
     assert_string_equal(again.spec.text, s.text);
@@ -127,8 +128,8 @@ static void create_moves_money_into_escrow(void **state)
         assert_int_equal(rain_cache_get(l, r.code, &cached), RR_OK);
         for (uint32_t no = 0; cached_rain_amount(cached, shard, no) >= 0; no++)
             shard_fen += cached_rain_amount(cached, shard, no);
-        assert_int_equal(
-            testdb_intf(l, "SELECT total FROM rp_escrow WHERE shard = %u", shard), shard_fen);
+        assert_int_equal(testdb_intf(l, "SELECT total FROM rp_escrow WHERE shard = %u", shard),
+                         shard_fen);
         assert_int_equal(cached_rain_amount(cached, 3, 0), -1);
     }
     testdb_close(l);

@@ -265,7 +265,8 @@ static void close_refunds_what_was_not_granted(void **state)
     assert_int_equal(map_of(fake_push_of(&f, "RED_PACKET_END", 0)).as.n, 9);
     assert_int_equal(int_of(fake_push_of(&f, "RED_PACKET_END", 0), "end_at"), f.now_ms);
     assert_int_equal(map_of(fake_push_of(&f, "RED_PACKET_RESULT", 0)).as.n, 17);
-    assert_int_equal(int_of(fake_push_of(&f, "RED_PACKET_RESULT", 0), "granted_price"), granted_fen);
+    assert_int_equal(int_of(fake_push_of(&f, "RED_PACKET_RESULT", 0), "granted_price"),
+                     granted_fen);
     assert_int_equal(fake_push_of(&f, "RED_PACKET_RESULT", 0)->final, 1);
     assert_int_equal(f.stats_fen, granted_fen);
     /* Again: nothing moves. */
@@ -414,9 +415,10 @@ static void close_never_guesses_after_a_restart(void **state)
     assert_int_equal(ledger_rain_get(l, r.code, &r), RR_OK);
     assert_int_equal(r.status, RAIN_CLOSING);
     assert_int_equal(balance_of(l, SENDER), before_fen);
-    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_escrow WHERE granted_k IS NOT NULL"), 0);
-    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_task WHERE kind = 'close' AND state = 0"),
-                     1);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_escrow WHERE granted_k IS NOT NULL"),
+                     0);
+    assert_int_equal(
+        testdb_int(l, "SELECT COUNT(*) FROM rp_task WHERE kind = 'close' AND state = 0"), 1);
     end();
 }
 
@@ -526,8 +528,9 @@ static void two_claimers_share_the_tasks(void **state)
                      i);
     /* The first claim's rows are locked by an open transaction: the second passes over them. */
     testdb_exec(l, "START TRANSACTION");
-    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM (SELECT id FROM rp_task WHERE state = 0 AND"
-                                   " next_at <= 5 ORDER BY next_at LIMIT 4 FOR UPDATE SKIP LOCKED) x"),
+    assert_int_equal(testdb_int(l,
+                                "SELECT COUNT(*) FROM (SELECT id FROM rp_task WHERE state = 0 AND"
+                                " next_at <= 5 ORDER BY next_at LIMIT 4 FOR UPDATE SKIP LOCKED) x"),
                      4);
     assert_int_equal(task_claim(other, 5, 8, b, &bn), RR_OK);
     testdb_exec(l, "COMMIT");

@@ -13,8 +13,8 @@
 #include "settle.h"
 #include "testdb.h"
 
-static struct settle_outcome settle_ok(struct ledger *l, const struct settle_item *items, uint32_t n,
-                                       int64_t expected)
+static struct settle_outcome settle_ok(struct ledger *l, const struct settle_item *items,
+                                       uint32_t n, int64_t expected)
 {
     struct settle_batch b = batch_of(items, n, expected);
     struct settle_outcome o = {.settled = 0};
@@ -31,8 +31,9 @@ static struct settle_outcome settle_ok(struct ledger *l, const struct settle_ite
 static void assert_books_add_up(struct ledger *l)
 {
     assert_int_equal(testdb_int(l, "SELECT COALESCE(SUM(delta), 0) FROM account_log"), 0);
-    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM (SELECT 1 FROM account_log GROUP BY biz_type,"
-                                   " biz_id HAVING SUM(delta) <> 0) x"),
+    assert_int_equal(testdb_int(l,
+                                "SELECT COUNT(*) FROM (SELECT 1 FROM account_log GROUP BY biz_type,"
+                                " biz_id HAVING SUM(delta) <> 0) x"),
                      0);
     assert_int_equal(
         testdb_int(l, "SELECT COUNT(*) FROM rp_escrow e WHERE settled <> (SELECT"
@@ -74,7 +75,8 @@ static void settle_pays_every_grant_once(void **state)
     assert_int_equal(ledger_counters(l).slow_batches, 0);
     assert_int_equal(testdb_int(l, "SELECT SUM(remain) FROM rp_escrow"), 0);
     assert_int_equal(testdb_int(l, "SELECT SUM(balance) FROM wallet"), 10000);
-    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM account_log WHERE biz_type = 'grant'"), 80);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM account_log WHERE biz_type = 'grant'"),
+                     80);
     /* The last balance_after of each wallet is the wallet. */
     assert_int_equal(
         testdb_int(l, "SELECT COUNT(*) FROM wallet w WHERE user_id < 1000 AND balance <> (SELECT"
@@ -237,8 +239,8 @@ static void *pay(void *arg)
 
     ledger_thread_init();
     for (uint32_t i = 0; !p->err && i < p->rounds; i++) {
-        struct settle_batch b = batch_of(p->items + (size_t)i * p->batch, p->batch,
-                                         (int64_t)i * p->batch);
+        struct settle_batch b =
+            batch_of(p->items + (size_t)i * p->batch, p->batch, (int64_t)i * p->batch);
         struct settle_outcome o = {.settled = 0};
         int64_t sql_offset = 0;
 
@@ -314,7 +316,8 @@ static void a_second_content_of_a_packet_is_a_conflict(void **state)
     assert_int_equal(o.settled, 2);
     assert_int_equal(o.conflicts, 3);
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE state = 'open'"), 3);
-    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE reason = 'stale_rid'"), 1);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE reason = 'stale_rid'"),
+                     1);
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE raw = 'raw bytes'"), 3);
     assert_int_equal(balance_of(l, 2), 0);
     /* Read again (the offset went back): the same three, not six. */
@@ -380,9 +383,10 @@ static void an_unknown_rain_is_parked(void **state)
     assert_int_equal(o.parked, 1);
     assert_int_equal(o.settled, 1);
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_dead WHERE state = 'parked'"), 1);
-    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_task WHERE kind = 'park' AND state = 0"), 1);
     assert_int_equal(
-        testdb_int(l, "SELECT COUNT(*) FROM rp_task t JOIN rp_dead d ON d.id = t.arg"), 1);
+        testdb_int(l, "SELECT COUNT(*) FROM rp_task WHERE kind = 'park' AND state = 0"), 1);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_task t JOIN rp_dead d ON d.id = t.arg"),
+                     1);
     testdb_close(l);
 }
 

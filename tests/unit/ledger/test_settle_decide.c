@@ -15,8 +15,13 @@ static struct settle_item item(void)
 {
     struct settle_item i = {.decoded = true};
 
-    i.rec = (struct grant_record){
-        .code = CODE, .rid = RID, .user_id = 7, .amount_fen = 50, .shard = 1, .packet_no = 3, .seq = 1};
+    i.rec = (struct grant_record){.code = CODE,
+                                  .rid = RID,
+                                  .user_id = 7,
+                                  .amount_fen = 50,
+                                  .shard = 1,
+                                  .packet_no = 3,
+                                  .seq = 1};
     return i;
 }
 
@@ -29,8 +34,12 @@ static struct settle_row_facts facts(void)
 
 static struct settle_grant_fact row(int64_t user_id, uint32_t seq, int64_t amount_fen)
 {
-    return (struct settle_grant_fact){
-        .found = true, .user_id = user_id, .seq = seq, .amount_fen = amount_fen, .shard = 1, .packet_no = 3};
+    return (struct settle_grant_fact){.found = true,
+                                      .user_id = user_id,
+                                      .seq = seq,
+                                      .amount_fen = amount_fen,
+                                      .shard = 1,
+                                      .packet_no = 3};
 }
 
 static void assert_says(struct settle_decision d, enum settle_verdict verdict, const char *reason)

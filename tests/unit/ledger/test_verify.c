@@ -101,22 +101,24 @@ static const struct {
     {"UPDATE wallet SET balance = balance - 5 WHERE user_id = 9000001", "", true, false},
     {"DELETE FROM wallet WHERE user_id = 2", "log_wallet", true, false},
     {"UPDATE rp_escrow SET remain = remain - 5 WHERE shard = 0", "escrow_sum", true, true},
-    {"UPDATE rp_escrow SET remain = remain - 5, refunded = refunded + 5 WHERE shard = 0", "escrow_log",
-     true, true},
+    {"UPDATE rp_escrow SET remain = remain - 5, refunded = refunded + 5 WHERE shard = 0",
+     "escrow_log", true, true},
     {"UPDATE rp_escrow SET remain = remain - 5, settled = settled + 5 WHERE shard = 0", "grant_sum",
      true, true},
-    {"UPDATE rp_escrow SET settled_cnt = settled_cnt + 1 WHERE shard = 0", "grant_sum", false, true},
+    {"UPDATE rp_escrow SET settled_cnt = settled_cnt + 1 WHERE shard = 0", "grant_sum", false,
+     true},
     {"UPDATE rp_escrow SET total = total + 1, remain = remain + 1 WHERE shard = 0", "escrow_total",
      true, true},
-    {"UPDATE rp_grant SET amount = amount + 1 WHERE shard = 0 AND packet_no = 0", "split_amount", true,
-     true},
+    {"UPDATE rp_grant SET amount = amount + 1 WHERE shard = 0 AND packet_no = 0", "split_amount",
+     true, true},
     {"UPDATE rp_grant SET user_id = 99 WHERE shard = 0 AND packet_no = 0", "grant_log", true, true},
     {"DELETE FROM rp_grant WHERE shard = 0 AND packet_no = 0", "log_grant", true, true},
     {"UPDATE rp_grant SET seq = 2 WHERE shard = 0 AND packet_no = 0", "grant_seq", true, true},
     {"UPDATE rp_escrow SET granted_k = 1 WHERE shard = 0", "grant_closed", false, true},
-    {"UPDATE rp_grant SET packet_no = 4 WHERE shard = 0 AND packet_no = 0", "split_amount", true, true},
-    {"UPDATE account_log SET delta = delta + 1 WHERE biz_type = 'grant' AND leg = 0 LIMIT 1", "log_sum",
-     true, true},
+    {"UPDATE rp_grant SET packet_no = 4 WHERE shard = 0 AND packet_no = 0", "split_amount", true,
+     true},
+    {"UPDATE account_log SET delta = delta + 1 WHERE biz_type = 'grant' AND leg = 0 LIMIT 1",
+     "log_sum", true, true},
     {"DELETE FROM account_log WHERE biz_type = 'create' AND leg = 1", "escrow_log", true, true},
     {"DELETE FROM account_log WHERE biz_type = 'deposit'", "wallet_log", true, false},
     {"UPDATE t_red_packet_config SET status = 5", "end_remain", false, true},
@@ -156,10 +158,11 @@ static void open_rows_of_a_settled_rain_are_findings(void **state)
                  "INSERT INTO rp_dead (code, reason, state, raw, created_at) VALUES"
                  " ('%s', 'x', 'open', '', 1)",
                  r.code);
-    testdb_execf(l,
-                 "INSERT INTO rp_conflict (code, shard, packet_no, user_id, seq, amount, rid, reason,"
-                 " state, raw, created_at) VALUES ('%s', 0, 0, 1, 0, 1, '', 'x', 'open', '', 1)",
-                 r.code);
+    testdb_execf(
+        l,
+        "INSERT INTO rp_conflict (code, shard, packet_no, user_id, seq, amount, rid, reason,"
+        " state, raw, created_at) VALUES ('%s', 0, 0, 1, 0, 1, '', 'x', 'open', '', 1)",
+        r.code);
     verify(l, NULL, &f);
     assert_string_equal(f.names, "");
     testdb_exec(l, "UPDATE t_red_packet_config SET status = 5");

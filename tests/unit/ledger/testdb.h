@@ -20,7 +20,8 @@ const char *testdb_url(void); /* of the last testdb_open() */
 
 /* Straight SQL, for planting and looking. */
 void testdb_exec(struct ledger *l, const char *sql);
-int64_t testdb_int(struct ledger *l, const char *sql); /* first cell; fails the test when there is none */
+int64_t testdb_int(struct ledger *l,
+                   const char *sql); /* first cell; fails the test when there is none */
 __attribute__((format(printf, 2, 3))) int64_t testdb_intf(struct ledger *l, const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void testdb_execf(struct ledger *l, const char *fmt, ...);
 

@@ -190,10 +190,10 @@ static void begin(void)
 
 static void produce(int32_t partition, const void *bytes, size_t len)
 {
-    rd_kafka_resp_err_t err = rd_kafka_producev(
-        env.producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE((void *)(uintptr_t)bytes, len),
-        RD_KAFKA_V_END);
+    rd_kafka_resp_err_t err =
+        rd_kafka_producev(env.producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)bytes, len), RD_KAFKA_V_END);
 
     assert_int_equal(err, 0);
 }
