@@ -220,6 +220,7 @@ static void member_add(struct room *r, struct session *s)
     s->member_index = r->members_n;
     r->members[r->members_n++] = s;
     r->members_live++;
+    r->hub->members++;
     session_set_state(s, SESSION_JOINED, r);
 }
 
@@ -231,6 +232,7 @@ void hub_on_left(void *hub, struct session *s)
     RR_ASSERT(r->members[s->member_index] == s);
     r->members[s->member_index] = NULL;
     r->members_live--;
+    r->hub->members--;
     if (r->members_live == 0)
         r->empty_since_us = rr_mono_us(r->hub->opts.clock);
     if (!r->jobs)
@@ -443,6 +445,11 @@ uint32_t hub_members(const struct hub *h, const char *room_id)
     const struct room *r = hub__room_find(h, room_id);
 
     return r ? r->members_live : 0;
+}
+
+uint32_t hub_members_all(const struct hub *h)
+{
+    return h->members;
 }
 
 int64_t hub_online(const struct hub *h, const char *room_id)

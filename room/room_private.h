@@ -95,6 +95,7 @@ struct hub {
     struct room *rooms;
     bool bus_up;
     uint64_t load_no;
+    uint32_t members; /* of all rooms */
     uint64_t broadcasts;
     uint64_t unlogged; /* numbers the keys of unlogged pushes */
 };

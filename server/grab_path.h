@@ -1,8 +1,11 @@
 /* grab_path.h - a grab's way inside a worker: gate, batch, script, Kafka, reply.
- *   on_grab -> grab_path_submit -> [gate] -> grab_batch -> pool (script) -> grab_scripted ->
- * producer -> grab_reported -> reply The rules: an amount leaves only after a delivery report for a
- * record produced after this script's reply and within 2 s of its call (rain/grab_pending.h);
- * PENDING after rain.pending_ms; the final answer to whatever socket the user has then. */
+ *
+ *   on_grab -> grab_path_submit -> gate_check -> grab_batch_add -> pool (script)
+ *           -> scripted -> producer_send -> grab_path_report -> tell
+ *
+ * The rules: an amount leaves only after a delivery report for a record produced after this
+ * script's reply and within 2 s of its call (rain/grab_pending.h); PENDING after rain.pending_ms;
+ * the final answer goes to whatever socket the user has then. */
 #ifndef SERVER_GRAB_PATH_H
 #define SERVER_GRAB_PATH_H
 

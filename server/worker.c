@@ -208,6 +208,7 @@ static void publish_metrics(struct worker *w)
     store_async_counters(w->store, &sc);
     rr_metric_set(&m->connections, session_count(w->sessions));
     rr_metric_set(&m->rooms, hub_rooms(w->hub));
+    rr_metric_set(&m->members, hub_members_all(w->hub));
     rr_metric_set(&m->redis_up, w->bus_up);
     rr_metric_set(&m->kafka_up, producer_up(w->producer));
     rr_metric_set(&m->outbound_queue_bytes, (int64_t)c->must_bytes);

@@ -30,7 +30,8 @@ struct ws_conn {
     char *rx; /* the message so far, over its fragments */
     size_t rx_len;
     enum close_code close_code; /* 0: open */
-    bool broken;                /* a write failed: nothing more goes out */
+    bool close_sent;
+    bool broken; /* a write failed: nothing more goes out */
 };
 
 struct ws {
@@ -238,17 +239,33 @@ static void on_receive(struct ws *ws, struct lws *wsi, struct ws_conn *c, const 
     }
 }
 
+/* The close frame is written by hand: returning -1 after lws_close_reason() would do, but Debian's lws 4.1.6 is a debug build
+ * whose libuv path closes a second time at once, before its frame went out, and the client would see 1006. Then we wait for the
+ * client's own close frame (on_peer_close) or for CLOSE_GRACE_S. */
+static int send_close(struct lws *wsi, struct ws_conn *c)
+{
+    const char *name = close_name(c->close_code);
+    size_t len = strlen(name) < 120 ? strlen(name) : 120;
+    unsigned char buf[LWS_PRE + 4 + 120];
+
+    if (c->close_sent)
+        return 0;
+    c->close_sent = true;
+    buf[LWS_PRE] = 0x88; /* FIN, opcode close */
+    buf[LWS_PRE + 1] = (unsigned char)(len + 2);
+    buf[LWS_PRE + 2] = (unsigned char)((unsigned)c->close_code >> 8);
+    buf[LWS_PRE + 3] = (unsigned char)((unsigned)c->close_code & 0xff);
+    memcpy(buf + LWS_PRE + 4, name, len);
+    /* The WebSocket role passes HTTP writes through as they are. */
+    return lws_write(wsi, buf + LWS_PRE, len + 4, LWS_WRITE_HTTP) < 0 ? -1 : 0;
+}
+
 static int on_writable(struct ws *ws, struct lws *wsi, struct ws_conn *c)
 {
     struct session *s = session_by_id(ws->worker->sessions, c->session_id);
 
-    if (c->close_code) {
-        const char *name = close_name(c->close_code);
-
-        lws_close_reason(wsi, (enum lws_close_status)c->close_code,
-                         (unsigned char *)(uintptr_t)name, strlen(name));
-        return -1;
-    }
+    if (c->close_code && !c->broken)
+        return send_close(wsi, c);
     if (c->broken)
         return -1;
     if (s)
@@ -271,6 +288,8 @@ static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
             s->heard_us = rr_mono_us(ws_of(wsi)->worker->clock);
         return 0;
     }
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        return c->close_sent ? -1 : 0; /* the answer to ours ends it; lws answers his */
     case LWS_CALLBACK_SERVER_WRITEABLE: return on_writable(ws_of(wsi), wsi, c);
     case LWS_CALLBACK_CLOSED: on_closed(ws_of(wsi), c); return 0;
     default: return 0;
@@ -316,7 +335,8 @@ static void set_socket_options(const struct ws *ws, int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof(user_timeout_ms));
     /* Without it one silent reader pins megabytes of kernel memory before we notice. */
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+    if (sndbuf > 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 }
 
 static void on_acceptable(uv_poll_t *poll, int status, int events)

@@ -1,6 +1,7 @@
 /* redrainctl split check: runs a splitter many times and says what its packets look like. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl.h"
@@ -15,7 +16,28 @@ struct split_args {
     const char *runs;
     const char *lo;
     const char *hi;
+    const char *seed;
 };
+
+/* 64 hex digits; with them a measurement can be made again. */
+static int read_seed(const char *text, struct split_spec *spec)
+{
+    if (!text) {
+        rain_seed_new(spec->seed);
+        rain_code_new(spec->code);
+        return CTL_OK;
+    }
+    if (strlen(text) != (size_t)2 * RAIN_SEED_BYTES ||
+        strspn(text, "0123456789abcdef") != strlen(text))
+        return ctl_usage_error("--seed: %d hex digits", 2 * RAIN_SEED_BYTES);
+    for (size_t i = 0; i < RAIN_SEED_BYTES; i++) {
+        char pair[3] = {text[2 * i], text[2 * i + 1], 0};
+        spec->seed[i] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    memset(spec->code, 'A', RR_CODE_LEN);
+    spec->code[RR_CODE_LEN] = 0;
+    return CTL_OK;
+}
 
 static int fill(const struct split_args *a, struct split_spec *spec, int64_t *runs)
 {
@@ -39,9 +61,7 @@ static int fill(const struct split_args *a, struct split_spec *spec, int64_t *ru
         return ctl_usage_error("--split must be double-mean, line-cut or equal");
     spec->count = (uint32_t)count;
     spec->version = RAIN_SPLIT_VERSION;
-    rain_seed_new(spec->seed);
-    rain_code_new(spec->code);
-    return CTL_OK;
+    return read_seed(a->seed, spec);
 }
 
 static void print_report(const struct ctl *ctl, const struct split_spec *s,
@@ -83,6 +103,7 @@ int cmd_split(struct ctl *ctl)
     const struct ctl_option options[] = {
         {"--split", &a.split, NULL}, {"--total", &a.total, NULL}, {"--count", &a.count, NULL},
         {"--runs", &a.runs, NULL},   {"--lo", &a.lo, NULL},       {"--hi", &a.hi, NULL},
+        {"--seed", &a.seed, NULL},
     };
     int64_t runs = 0;
     size_t n;

@@ -71,7 +71,7 @@
     X(limits, say_per_s, INT, "2", 1, 1000, "1/s", RESTART, "chat messages per connection")        \
     X(limits, queue_bytes, INT, "262144", 4096, 16777216, "bytes", RESTART,                        \
       "must-arrive bytes waiting for one socket; more: closed with 4008")                          \
-    X(limits, sndbuf_bytes, INT, "131072", 4096, 16777216, "bytes", RESTART,                       \
+    X(limits, sndbuf_bytes, INT, "131072", 0, 16777216, "bytes", RESTART,                          \
       "SO_SNDBUF of a client socket; 0 leaves it to the kernel")                                   \
     X(settler, batch_max, INT, "1000", 1, 1000, "records", RESTART, "records per transaction")     \
     X(settler, batch_wait_ms, INT, "20", 0, 1000, "ms", RESTART,                                   \

@@ -41,7 +41,8 @@
     X(redis_errors_total, COUNTER, "error replies and lost calls")                                 \
     X(redis_reconnects_total, COUNTER, "times the connection came up again")                       \
     X(redis_call_seconds, HISTOGRAM, "sent to reply")                                              \
-    X(kafka_up, GAUGE, "processes whose last delivery report was good (or none was sent)")         \
+    X(kafka_up, GAUGE,                                                                             \
+      "processes that reach Kafka: workers by their reports, the admin child by asking")           \
     X(kafka_produced_total, COUNTER, "records handed to the producer")                             \
     X(kafka_delivered_total, COUNTER, "delivery reports without an error")                         \
     X(kafka_failed_total, COUNTER, "delivery reports with an error, and full queues")              \

@@ -81,6 +81,7 @@ void hub_tick(struct hub *h);
 
 const char *room_id_of(const struct room *r);
 uint32_t hub_members(const struct hub *h, const char *room_id);
+uint32_t hub_members_all(const struct hub *h); /* of all rooms */
 int64_t hub_online(const struct hub *h, const char *room_id);
 uint32_t hub_rooms(const struct hub *h);
 uint64_t hub_broadcasts(const struct hub *h);

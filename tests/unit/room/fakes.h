@@ -108,7 +108,8 @@ struct fake_bus {
 void fake_bus_init(struct fake_bus *b);
 /* Answers everything that still waits with RR_UNAVAILABLE and frees what was kept. */
 void fake_bus_fini(struct fake_bus *b);
-/* Answers the n-th call of its kind; a call is answered once. */
+/* Answers the n-th call of its kind; a call is answered once. FAKE_CALLS_MAX later it was answered
+ * with RR_UNAVAILABLE. */
 void fake_bus_load(struct fake_bus *b, uint32_t n, enum rr_err err,
                    const struct room_snapshot *snap);
 void fake_bus_count(struct fake_bus *b, uint32_t n, enum rr_err err, int64_t online);

@@ -191,6 +191,7 @@ static void test_no_answer_of_redis_is_pending(void **state)
     assert_reply(0, 0, 11, RESULT_PENDING);
     fake_pool_answer(f, 0, RR_PENDING, NULL, NULL); /* sent, then the connection broke */
     fake_advance(f, 2000 * MS);
+    fake_advance(f, 1 * MS);
     assert_int_equal(f->calls_n, 2); /* the same (user, seq) again */
     assert_int_equal(f->calls[1].items[0].seq, 0);
     script_says(1, RR_SOLD_OUT);
@@ -518,6 +519,7 @@ static void test_given_up_after_a_minute(void **state)
     (void)state;
     grab(0, 11, 0, false);
     fake_advance(f, 1 * MS);
+    fake_advance(f, 300 * MS);
     fake_advance(f, 61000 * (int64_t)MS);
     assert_int_equal(grab_path_inflight(f->w.grabs), 0);
     script_grants(0, "9-0"); /* the answer comes after all: produced, told to nobody */
