@@ -257,7 +257,7 @@ static void log_is_capped_and_says_so(void **state)
 static void kept_states_follow_the_rains(void **state)
 {
     struct loaded l;
-    char code[8];
+    char code[16];
 
     (void)state;
     push("p4", "RED_PACKET_CONFIG", "c1", "A", false);
@@ -414,7 +414,7 @@ static void push_user_is_heard_and_waits_if_logged(void **state)
 {
     struct user_log u;
     uint32_t users = heard.users;
-    char payload[8];
+    char payload[16];
 
     (void)state;
     bus->push_user(bus->impl, 42, "KICKED", rr_slice_str("k|1"), true);
