@@ -146,7 +146,7 @@ static void run_saga(struct rain_job *j, struct db_ctx *ctx)
     case RAIN_JOB_EXTEND: j->err = saga_extend(saga, &actor, j->code, j->add_ms, j->rains); break;
     case RAIN_JOB_CLOSE: j->err = saga_close(saga, &actor, j->code, true, j->rains); break;
     case RAIN_JOB_CANCEL: j->err = saga_cancel(saga, &actor, j->code, j->rains); break;
-    default: RR_ASSERT(!"a saga job");
+    default: rr_assert_fail("a saga job", __FILE__, __LINE__, __func__);
     }
 }
 

@@ -174,6 +174,24 @@ static enum rr_err timed(struct saga *s, struct timing *p, ledger_tx_fn tx, stru
     return read && !err ? RR_PENDING : err;
 }
 
+/* A pool that a restarted Redis may have lost part of must not be started: the rain is prepared no more, cancel gives the
+ * money back. After SENT it would be too late to say no. */
+static enum rr_err pool_intact(struct saga *s, const struct rain_info *r)
+{
+    struct pool_shard at = {.shard = 0};
+    enum rr_err err = RR_OK;
+
+    memcpy(at.code, r->code, sizeof(at.code));
+    for (; !err && at.shard < r->spec.shards; at.shard++) {
+        struct pool_state st;
+
+        err = s->pool->state(s->pool->impl, &at, &st);
+        if (!err && (!st.exists || st.st != 'P' || strcmp(st.rid, st.now_rid) != 0))
+            err = RR_RECOVERING;
+    }
+    return err;
+}
+
 enum rr_err saga_start(struct saga *s, const struct saga_actor *a, const char *code,
                        int64_t countdown_ms, int64_t duration_ms, struct rain_info *out)
 {
@@ -188,7 +206,9 @@ enum rr_err saga_start(struct saga *s, const struct saga_actor *a, const char *c
         return RR_BAD_REQUEST;
     if (out->status != RAIN_PREPARED)
         return RR_CONFLICT;
-    err = s->pool->now_ms(s->pool->impl, &p.rain_now_ms);
+    err = pool_intact(s, out);
+    if (!err)
+        err = s->pool->now_ms(s->pool->impl, &p.rain_now_ms);
     return err ? err : timed(s, &p, start_tx, out);
 }
 

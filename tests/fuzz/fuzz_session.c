@@ -27,9 +27,8 @@ static uint8_t byte_at(struct rr_slice in, size_t i)
 
 static void answer_pool(struct run *r, struct rr_slice in)
 {
-    static const enum rr_err outcomes[] = {RR_OK,          RR_SOLD_OUT, RR_LIMIT,
-                                           RR_NOT_STARTED, RR_ENDED,    RR_BUSY,
-                                           RR_RECOVERING,  RR_BAD_SEQ};
+    static const enum rr_err outcomes[] = {RR_OK,    RR_SOLD_OUT, RR_LIMIT,      RR_NOT_STARTED,
+                                           RR_ENDED, RR_BUSY,     RR_RECOVERING, RR_BAD_SEQ};
     struct pool_grab_result results[POOL_GRAB_MAX];
     struct pool_grab_reply reply = {.now_ms = fake_now_ms(r->f), .left = byte_at(in, 1)};
     struct fake_pool_call *c = &r->f->calls[r->calls_done % FAKE_POOL_CALLS];
@@ -72,9 +71,8 @@ static void answer_job(struct run *r, struct rr_slice in)
 
 static void answer_load(struct run *r, struct rr_slice in)
 {
-    struct room_snapshot snap = {.epoch = byte_at(in, 0) % 3,
-                                 .seq = byte_at(in, 1),
-                                 .complete = byte_at(in, 2) & 1};
+    struct room_snapshot snap = {
+        .epoch = byte_at(in, 0) % 3, .seq = byte_at(in, 1), .complete = byte_at(in, 2) & 1};
     struct fake_load *l = &r->f->bus.loads[r->loads_done % FAKE_CALLS_MAX];
 
     if (r->loads_done == r->f->bus.loads_n)
@@ -132,9 +130,7 @@ static void step(struct run *r, enum session_step what, int who, struct rr_slice
         break;
     case STEP_CONNECT: fake_connect(f, who); break;
     case STEP_DISCONNECT: fake_disconnect(f, who); break;
-    case STEP_SUBSCRIBED:
-        hub_on_subscribed(f->w.hub, byte_at(in, 0) & 1 ? "r2" : "r1");
-        break;
+    case STEP_SUBSCRIBED: hub_on_subscribed(f->w.hub, byte_at(in, 0) & 1 ? "r2" : "r1"); break;
     case STEP_LOADED: answer_load(r, in); break;
     case STEP_POOL: answer_pool(r, in); break;
     case STEP_REPORT:

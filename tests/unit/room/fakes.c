@@ -171,7 +171,7 @@ static void bus_push_room(void *impl, const char *room_id, const char *biz_code,
     struct fake_out *o = out_new(impl, FAKE_PUSH_ROOM, room_id, biz_code, payload);
 
     (void)keep_code;
-    (void)final;
+    (void) final;
     o->done = done;
     o->arg = arg;
 }

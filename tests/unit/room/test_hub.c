@@ -67,8 +67,8 @@ static void on_joined(void *arg, struct session *s, uint32_t req_id, enum rr_err
         out->missed[i] = (uint64_t)wire_int(&w.body, "seq");
     }
     if (a->kept_n)
-        assert_true(rr_slice_copy(a->kept[a->kept_n - 1].biz_code, out->kept_biz,
-                                  sizeof(out->kept_biz)));
+        assert_true(
+            rr_slice_copy(a->kept[a->kept_n - 1].biz_code, out->kept_biz, sizeof(out->kept_biz)));
 }
 
 static void on_state(void *arg, const char *room_id, struct rr_slice biz_code,

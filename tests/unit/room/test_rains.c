@@ -194,12 +194,14 @@ static void test_malformed(void **state)
         size_t len;
     } bad[] = {
         {"", 0},
-        {"\xc0", 1},                 /* nil */
-        {"\x80", 1},                 /* {} */
-        {"\x81", 1},                 /* cut off */
-        {"\x93\x01\x02\x03", 4},     /* no map */
-        {"\x80\x80", 2},             /* two values */
-        {"\x81\xab" "config_code\x01", 14}, /* no string */
+        {"\xc0", 1},             /* nil */
+        {"\x80", 1},             /* {} */
+        {"\x81", 1},             /* cut off */
+        {"\x93\x01\x02\x03", 4}, /* no map */
+        {"\x80\x80", 2},         /* two values */
+        {"\x81\xab"
+         "config_code\x01",
+         14}, /* no string */
     };
     const char *const codes[] = {"", "AAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAA",
                                  "AAAAAAAAAAAAAAAAAAAAA+"};

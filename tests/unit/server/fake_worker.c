@@ -305,8 +305,7 @@ void fake_rain(struct fake_worker *f, const char *room, uint64_t seq, const char
                int64_t open_at, int64_t end_at, int64_t limit, int64_t shards)
 {
     struct rr_buf b = {0};
-    struct room_msg m = {
-        .epoch = 1, .seq = seq, .biz_code = rr_slice_str("RED_PACKET_CONFIG")};
+    struct room_msg m = {.epoch = 1, .seq = seq, .biz_code = rr_slice_str("RED_PACKET_CONFIG")};
 
     fake_rain_config(&b, code, open_at, end_at, limit, shards);
     m.payload = rr_slice_of(b.p, b.len);

@@ -139,8 +139,10 @@ static void test_create_bad_fields(void **state)
 static void test_no_object(void **state)
 {
     static const char *const bodies[] = {
-        "[]",  "1",      "\"x\"", "null", "{", "{\"room\":\"r1\"", "{} {}", " ", "{\"a\":1,\"a\":2}",
-        "nan", "\xff\xfe",
+        "[]",    "1",        "\"x\"",
+        "null",  "{",        "{\"room\":\"r1\"",
+        "{} {}", " ",        "{\"a\":1,\"a\":2}",
+        "nan",   "\xff\xfe",
     };
 
     (void)state;
@@ -407,11 +409,11 @@ static void test_status(void **state)
         enum rr_err err;
         unsigned status;
     } rows[] = {
-        {RR_OK, 200},           {RR_DUPLICATE, 200},    {RR_PENDING, 202},   {RR_BAD_REQUEST, 400},
-        {RR_TOO_BIG, 400},      {RR_UNAUTHORIZED, 401}, {RR_NOT_ELIGIBLE, 403},
-        {RR_NOT_FOUND, 404},    {RR_CONFLICT, 409},     {RR_NO_MONEY, 409},  {RR_RATE_LIMITED, 429},
-        {RR_BUSY, 503},         {RR_FULL, 503},         {RR_RETRY, 503},     {RR_RECOVERING, 503},
-        {RR_UNAVAILABLE, 503},  {RR_SYSTEM, 503},
+        {RR_OK, 200},       {RR_DUPLICATE, 200},    {RR_PENDING, 202},      {RR_BAD_REQUEST, 400},
+        {RR_TOO_BIG, 400},  {RR_UNAUTHORIZED, 401}, {RR_NOT_ELIGIBLE, 403}, {RR_NOT_FOUND, 404},
+        {RR_CONFLICT, 409}, {RR_NO_MONEY, 409},     {RR_RATE_LIMITED, 429}, {RR_BUSY, 503},
+        {RR_FULL, 503},     {RR_RETRY, 503},        {RR_RECOVERING, 503},   {RR_UNAVAILABLE, 503},
+        {RR_SYSTEM, 503},
     };
 
     (void)state;

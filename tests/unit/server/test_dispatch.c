@@ -151,7 +151,7 @@ static void test_a_stranger_is_rate_limited_too(void **state)
 static void test_without_a_room(void **state)
 {
     static const int needs_room[] = {
-        MSG_GRAB, MSG_SAY,    MSG_CREATE,   MSG_PREPARE, MSG_START, MSG_EXTEND,
+        MSG_GRAB,  MSG_SAY,    MSG_CREATE,   MSG_PREPARE, MSG_START, MSG_EXTEND,
         MSG_CLOSE, MSG_CANCEL, MSG_ANNOUNCE, MSG_KICK,    MSG_MUTE,  MSG_STATS,
     };
 
@@ -677,8 +677,8 @@ static void test_create_numbers_that_fit_nowhere(void **state)
         const char *key;
         int64_t value;
     } bad[] = {
-        {"count", -1},          {"count", INT64_C(1) << 32}, {"limit", 0},  {"limit", -5},
-        {"shards", 0},          {"shards", INT64_MAX},       {"lo", 0},     {"hi", -1},
+        {"count", -1},      {"count", INT64_C(1) << 32}, {"limit", 0}, {"limit", -5},
+        {"shards", 0},      {"shards", INT64_MAX},       {"lo", 0},    {"hi", -1},
         {"duration_ms", 0},
     };
 

@@ -410,7 +410,8 @@ static void test_script_refusals(void **state)
         assert_int_equal(f->calls_n, i + 1);
         script_says(i, refusals[i]);
         body = assert_reply(0, (int)i, id, result_of(refusals[i]));
-        assert_int_equal(wire_has(&body, "retry_after_ms"), result_retryable(result_of(refusals[i])));
+        assert_int_equal(wire_has(&body, "retry_after_ms"),
+                         result_retryable(result_of(refusals[i])));
         if (refusals[i] == RR_BAD_SEQ)
             assert_int_equal(wire_int(&body, "next"), 2);
         assert_false(wire_has(&body, "amount"));

@@ -34,7 +34,7 @@ RR_MUST_CHECK enum rr_err saga_prepare(struct saga *s, const struct saga_actor *
 /* PREPARED -> SENT with t0 = rain time + countdown and t1 = t0 + duration (0: the rain's own);
  * commits that (the guard against a second start) with the task to open and the task to close at
  * t1, then opens the shards, sets the notify marker, pushes RED_PACKET_CONFIG. RR_CONFLICT: not
- * prepared, or started before. If a step after the commit fails the task goes on: RR_PENDING. */
+ * prepared, or started before. RR_RECOVERING: Redis was restarted since: cancel it. If a step after the commit fails the task goes on: RR_PENDING. */
 RR_MUST_CHECK enum rr_err saga_start(struct saga *s, const struct saga_actor *a, const char *code,
                                      int64_t countdown_ms, int64_t duration_ms,
                                      struct rain_info *out);
