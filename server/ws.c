@@ -100,11 +100,12 @@ const struct transport *ws_transport(struct ws *ws)
 void ws_ping(struct ws *ws, void *conn)
 {
     struct ws_conn *c = conn;
-    unsigned char buf[LWS_PRE + 1];
+    /* One byte: lws 4.1.6 does not report PONGs without payload. */
+    unsigned char buf[LWS_PRE + 1] = {0};
 
     (void)ws;
     if (!c->broken && !c->close_code && !lws_partial_buffered(c->wsi) &&
-        lws_write(c->wsi, buf + LWS_PRE, 0, LWS_WRITE_PING) < 0) {
+        lws_write(c->wsi, buf + LWS_PRE, 1, LWS_WRITE_PING) < 0) {
         c->broken = true;
         lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
     }

@@ -1,7 +1,7 @@
 /* fuzz_session.c - sequences of frames from several sockets through dispatch, with the answers of
- * Redis, Kafka and MySQL in between: no crash, no leak, no session that is lost, and the counters of
- * frames are exact after every step.
- * Input: steps of 1 byte what (enum step in the upper 5 bits, the socket in the lower 3), 2 bytes
+ * Redis, Kafka and MySQL in between: no crash, no leak, no session that is lost, and the counters
+ * of frames are exact after every step.
+ * Input: steps of 1 byte (enum session_step in the upper 5 bits, the socket in the lower 3), 2 bytes
  * length (little endian), and that many bytes. See corpus_session.c. */
 #include "fuzz.h"
 

@@ -319,6 +319,26 @@ static void test_outbox_entry_waits_for_all_its_reports(void **state)
     assert_int_equal(f->deleted_n, 1);
 }
 
+/* A replay's record belongs to the entry of the call that granted it. */
+static void test_a_replay_is_not_of_this_entry(void **state)
+{
+    struct pool_grab_result results[2] = {{.rc = RR_OK, .packet_no = 1, .amount_fen = 5},
+                                          {.rc = RR_OK, .replay = true, .amount_fen = 6}};
+    struct pool_grab_reply r;
+
+    (void)state;
+    grab(0, 11, 0, false);
+    grab(1, 12, 0, true);
+    fake_advance(f, 1 * MS);
+    r = reply("5-0", 40);
+    fake_pool_answer(f, 0, RR_OK, results, &r);
+    assert_int_equal(f->records_n, 2);
+    fake_report(f, 1, false);
+    fake_report(f, 0, true);
+    fake_advance(f, 100 * MS);
+    assert_int_equal(f->deleted_n, 1);
+}
+
 static void test_one_failed_report_keeps_the_entry(void **state)
 {
     (void)state;
@@ -557,6 +577,7 @@ int main(void)
         TEST(test_a_failed_report_runs_again),
         TEST(test_a_full_producer_runs_again),
         TEST(test_outbox_entry_waits_for_all_its_reports),
+        TEST(test_a_replay_is_not_of_this_entry),
         TEST(test_one_failed_report_keeps_the_entry),
         TEST(test_early_grab_waits_for_t0),
         TEST(test_script_says_a_moment_too_early),
