@@ -46,17 +46,20 @@ static const char *base_name(const char *path)
 /* "--name VALUE" and "--name=VALUE"; NULL when argv[*i] is not this option. */
 static const char *option_value(int argc, char **argv, int *i, const char *name)
 {
+    const char *arg = argv[*i];
     size_t len = strlen(name);
 
-    if (!strcmp(argv[*i], name)) {
+    if (!arg)
+        return NULL;
+    if (!strcmp(arg, name)) {
         if (*i + 1 >= argc) {
             fprintf(stderr, "%s: %s needs a value\n", base_name(argv[0]), name);
             exit(EXIT_USAGE);
         }
         return argv[++*i];
     }
-    if (!strncmp(argv[*i], name, len) && argv[*i][len] == '=')
-        return argv[*i] + len + 1;
+    if (!strncmp(arg, name, len) && arg[len] == '=')
+        return arg + len + 1;
     return NULL;
 }
 

@@ -291,6 +291,7 @@ void viewer_on_payload(struct viewer *v, struct rr_slice biz, const struct unpac
 /* Takes the push's position; false when the viewer has seen it already. */
 static bool advance(struct viewer *v, const struct wire_push *p)
 {
+    RR_ASSERT(v);
     if (p->seq < 0)
         return true;
     if (!rr_slice_eq_str(p->epoch, v->epoch)) {

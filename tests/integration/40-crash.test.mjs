@@ -129,6 +129,17 @@ test("two settlers at once settle each grant once", async () => {
   });
 });
 
+test("settlers that come and go, in the middle of a rebalance, end well", async () => {
+  await rainWhile(async () => {
+    const passing = [stack.settler.start(), stack.settler.start(), stack.settler.start()];
+    await Promise.all(passing.map(async (p) => {
+      await until(() => `a settler runs; ${p.tail()}`, () => p.events().some((e) => e.event === "ready"), {timeoutMs: 20_000});
+      const {code, signal} = await p.signal("SIGTERM");
+      assert.equal(code, 0, `ended with ${signal ?? code}: ${p.tail()}`);
+    }));
+  });
+});
+
 test("the broker stands still for 2 s: PENDING, then all are told", {skip: skipWithoutKafka}, async () => {
   const {tally} = await rainWhile(async (seen) => {
     await kafkaPause();

@@ -187,3 +187,7 @@ test("Redis goes and comes back: sockets stay, rooms catch up", async () => {
   assert.deepEqual(v.pushes.filter((p) => p.seq).map((p) => p.seq), [1, 2]);
   await v.close();
 });
+
+test("all of it was logged as one JSON object a line", () => {
+  for (const line of stack.logs().filter(Boolean)) assert.doesNotThrow(() => JSON.parse(line), line);
+});

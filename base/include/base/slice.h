@@ -32,7 +32,7 @@ static inline bool rr_slice_eq_str(struct rr_slice a, const char *s)
 }
 
 /* Copies into dst[cap] and terminates it; false (and "") when it does not fit or holds a NUL. */
-static inline bool rr_slice_copy(struct rr_slice s, char *dst, size_t cap)
+__attribute__((nonnull)) static inline bool rr_slice_copy(struct rr_slice s, char *dst, size_t cap)
 {
     if (s.len + 1 > cap || (s.len && memchr(s.p, 0, s.len))) {
         if (cap)
