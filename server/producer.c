@@ -68,6 +68,8 @@ static const char *idempotence(void)
     return rd_kafka_version() >= 0x02040000 ? "true" : "false";
 }
 
+static void on_timer(uv_timer_t *t);
+
 static enum rr_err producer_open(struct producer *p)
 {
     rd_kafka_conf_t *c = rd_kafka_conf_new();
@@ -78,7 +80,7 @@ static enum rr_err producer_open(struct producer *p)
         !conf_set(c, "client.id", "redrain-server") || !conf_set(c, "acks", "all") ||
         !conf_set(c, "enable.idempotence", idempotence()) || !conf_set(c, "linger.ms", "1") ||
         !conf_set(c, "compression.codec", "lz4") || !conf_set(c, "log.connection.close", "false") ||
-        !conf_set(c, "reconnect.backoff.ms", "50") ||
+        !conf_set(c, "log.queue", "true") || !conf_set(c, "reconnect.backoff.ms", "50") ||
         !conf_set(c, "reconnect.backoff.max.ms", "1000") ||
         !conf_set_int(c, "message.timeout.ms", p->conf->kafka_message_timeout_ms) ||
         !conf_set_int(c, "queue.buffering.max.messages", p->conf->kafka_queue_max)) {
@@ -96,6 +98,8 @@ static enum rr_err producer_open(struct producer *p)
     p->queue = rd_kafka_queue_get_main(p->rk);
     rd_kafka_set_log_queue(p->rk, NULL);
     rd_kafka_queue_io_event_enable(p->queue, p->event_fd, &one, sizeof(one));
+    /* An event from before (a broker that is down) has not written to the fd, and none would after it: drain once. */
+    uv_timer_start(&p->timer, on_timer, 0, 0);
     p->fatal = false;
     return RR_OK;
 }
@@ -160,6 +164,18 @@ static void on_error_event(struct producer *p, rd_kafka_event_t *ev)
         log_warn("kafka", "%s (%" PRIu64 " more)", rd_kafka_event_error_string(ev), suppressed);
 }
 
+static void on_log_event(struct producer *p, rd_kafka_event_t *ev)
+{
+    const char *facility = "";
+    const char *text = "";
+    uint64_t suppressed = 0;
+    int level = 0;
+
+    if (rd_kafka_event_log(ev, &facility, &text, &level) == 0 &&
+        rr_ratelog_pass(&p->log, rr_mono_us(rr_clock_system()), 5000000, &suppressed))
+        log_warn("kafka", "%s: %s (%" PRIu64 " more)", facility, text, suppressed);
+}
+
 /* Serves events; true when there may be more. */
 static bool serve(struct producer *p, int wait_ms)
 {
@@ -174,13 +190,13 @@ static bool serve(struct producer *p, int wait_ms)
                 on_report(p, m);
         } else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_ERROR) {
             on_error_event(p, ev);
+        } else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_LOG) {
+            on_log_event(p, ev);
         }
         rd_kafka_event_destroy(ev);
     }
     return true;
 }
-
-static void on_timer(uv_timer_t *t);
 
 static void serve_and_arm(struct producer *p)
 {

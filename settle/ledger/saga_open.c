@@ -186,7 +186,7 @@ static enum rr_err pool_intact(struct saga *s, const struct rain_info *r)
         struct pool_state st;
 
         err = s->pool->state(s->pool->impl, &at, &st);
-        if (!err && (!st.exists || st.st != 'P' || strcmp(st.rid, st.now_rid) != 0))
+        if (!err && (!st.exists || strcmp(st.rid, st.now_rid) != 0))
             err = RR_RECOVERING;
     }
     return err;

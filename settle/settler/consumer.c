@@ -23,7 +23,6 @@ static const char *const settings[][2] = {
     {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "error"},
     {"check.crcs", "true"},
-    {"partition.assignment.strategy", "cooperative-sticky"},
     {"enable.partition.eof", "false"},
     {"session.timeout.ms", "6000"},
     {"heartbeat.interval.ms", "2000"},
@@ -96,6 +95,13 @@ static enum rr_err set(rd_kafka_conf_t *k, const char *key, const char *value, c
     return rd_kafka_conf_set(k, key, value, message, cap) == RD_KAFKA_CONF_OK ? RR_OK : RR_CONFIG;
 }
 
+/* Before 2.3 a cooperative-sticky consumer that was never the group's leader aborts when it is destroyed (a NULL state is
+ * asserted against). Exactness does not depend on it: the offset in SQL is compared and set. */
+static const char *assignment_strategy(void)
+{
+    return rd_kafka_version() >= 0x02030000 ? "cooperative-sticky" : "range";
+}
+
 enum rr_err consumer_create(struct consumer **out, const struct rr_conf *conf,
                             const struct consumer_events *events, char *message, size_t cap)
 {
@@ -115,6 +121,8 @@ enum rr_err consumer_create(struct consumer **out, const struct rr_conf *conf,
     err = set(k, "bootstrap.servers", conf->kafka_bootstrap, message, cap);
     if (!err)
         err = set(k, "group.id", group, message, cap);
+    if (!err)
+        err = set(k, "partition.assignment.strategy", assignment_strategy(), message, cap);
     for (size_t i = 0; !err && i < RR_COUNTOF(settings); i++)
         err = set(k, settings[i][0], settings[i][1], message, cap);
     if (!err) {

@@ -38,11 +38,9 @@ void rr_conf_print(const struct rr_conf *c, struct rr_buf *out);
 void rr_conf_markdown(struct rr_buf *out);
 
 /* What every program of ours takes: --config FILE, --set k=v (repeatable), --check-config,
- * --print-config,
- * --print-default-config, --version, --help. Handles the printing ones itself (exits). Returns the
- * index of the first argument it does not know (commands of redrainctl), argc when none. Exits 2
- * with a message on errors. extra: NULL-terminated names of options (with a value) of this program
- * that are skipped over and read by it. */
+ * --print-config, --print-default-config, --version, --help. Handles the printing ones itself
+ * (exits). Returns the index of the first argument it does not know (commands of redrainctl), argc
+ * when none. Exits 2 with a message on errors. */
 int rr_conf_main(int argc, char **argv, struct rr_conf *c, const char *usage);
 
 #endif
