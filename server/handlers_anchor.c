@@ -225,7 +225,11 @@ static void control_user(struct worker *w, const char *room_id, bool kick, int64
                          int64_t secs)
 {
     struct session *s = session_by_user(w->sessions, user_id);
+    int64_t now_us = rr_mono_us(w->clock);
 
+    if (sanctions_set(w->sanctions, kick ? SANCTION_KICK : SANCTION_MUTE, room_id, user_id,
+                      now_us + secs * 1000000, now_us) != RR_OK)
+        log_warn("sanctions_full", "a kick or mute holds for open sockets only");
     while (s) {
         struct session *next = s->user_next; /* closing takes s off the list */
 
@@ -233,8 +237,6 @@ static void control_user(struct worker *w, const char *room_id, bool kick, int64
             tell_secs(w, s, kick ? "KICKED" : "MUTED", secs);
             if (kick)
                 session_close(s, CLOSE_BANNED);
-            else
-                s->muted_until_us = rr_mono_us(w->clock) + secs * 1000000;
         }
         s = next;
     }

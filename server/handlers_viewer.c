@@ -159,6 +159,7 @@ enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, st
 {
     char room_id[RR_ROOM_ID_MAX + 1];
     uint64_t epoch = 0;
+    int64_t left_us = 0;
 
     if (!rain_room_id_valid(m->u.join.room) ||
         !rr_slice_copy(m->u.join.room, room_id, sizeof(room_id))) {
@@ -167,6 +168,13 @@ enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, st
     }
     if (!session_may_enter(s, room_id))
         return RR_NOT_ELIGIBLE;
+    left_us =
+        sanctions_left_us(w->sanctions, SANCTION_KICK, room_id, s->user_id, rr_mono_us(w->clock));
+    if (left_us > 0) {
+        why->reason = "removed by the anchor";
+        why->retry_after_ms = left_us / 1000 + 1;
+        return RR_NOT_ELIGIBLE;
+    }
     if (m->u.join.has_epoch) {
         char hex[17];
 
@@ -294,6 +302,7 @@ enum rr_err on_my_grants(struct worker *w, struct session *s, const struct msg *
 
 enum rr_err on_say(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
 {
+    int64_t left_us = 0;
     struct rr_buf b = {0};
     struct rr_slice text = m->u.say.text;
 
@@ -301,7 +310,10 @@ enum rr_err on_say(struct worker *w, struct session *s, const struct msg *m, str
         why->field = "text";
         return RR_BAD_REQUEST;
     }
-    if (rr_mono_us(w->clock) < s->muted_until_us) {
+    left_us = sanctions_left_us(w->sanctions, SANCTION_MUTE, room_id_of(s->room), s->user_id,
+                                rr_mono_us(w->clock));
+    if (left_us > 0) {
+        why->retry_after_ms = left_us / 1000 + 1;
         why->reason = "muted";
         return RR_NOT_ELIGIBLE;
     }

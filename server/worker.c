@@ -21,6 +21,7 @@ enum {
     RAIN_KEEP_US = 600000000,   /* a rain is remembered this long after its end */
     WHEEL_TURN_TICKS = 50,      /* every session is looked at once in 5 s */
     DRAIN_KAFKA_MS = 3000,
+    SANCTIONS_MAX = 65536,
 };
 
 /* ---- rain time ---- */
@@ -406,6 +407,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
         .arg = w,
     });
     w->rains = rains_create();
+    w->sanctions = sanctions_create(SANCTIONS_MAX);
     w->grabs = grab_path_create(w);
     return producer_create(&w->producer, &w->loop, w->conf, w->metrics, grab_path_report, w->grabs);
 }
@@ -444,6 +446,7 @@ static void worker_stop(struct worker *w)
     hub_destroy(w->hub);
     session_table_destroy(w->sessions);
     rains_destroy(w->rains);
+    sanctions_destroy(w->sanctions);
     token_keys_free(w->keys);
     ws_free(w->ws);
     if (uv_loop_close(&w->loop) != 0)

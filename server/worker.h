@@ -13,6 +13,7 @@
 #include "producer.h"
 #include "room/hub.h"
 #include "room/rains.h"
+#include "room/sanctions.h"
 #include "store/store_async.h"
 #include "token/token.h"
 #include "ws.h"
@@ -32,6 +33,7 @@ struct worker {
     struct session_table *sessions;
     struct hub *hub;
     struct rains *rains;
+    struct sanctions *sanctions; /* kicked and muted users */
     struct grab_path *grabs;
     struct producer *producer;
     struct db_pool *db;

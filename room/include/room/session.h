@@ -63,7 +63,6 @@ struct session {
     int64_t opened_us;
     int64_t heard_us; /* last byte from the client */
     int64_t pinged_us;
-    int64_t muted_until_us;
     int64_t grants_asked_us; /* paged list of all grants: at most one per second */
     bool next_known;         /* for the answer of the JOIN being worked on: next seq in next_code */
     uint32_t next_seq;

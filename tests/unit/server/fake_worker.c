@@ -199,6 +199,7 @@ struct fake_worker *fake_worker_create(void)
                                            .work = fanout_work,
                                            .arg = w});
     w->rains = rains_create();
+    w->sanctions = sanctions_create(64);
     w->grabs = grab_path_create(w);
     hub_on_bus_state(w->hub, true);
     return f;
@@ -230,6 +231,7 @@ void fake_worker_destroy(struct fake_worker *f)
     hub_destroy(w->hub);
     session_table_destroy(w->sessions);
     rains_destroy(w->rains);
+    sanctions_destroy(w->sanctions);
     RR_ASSERT(uv_loop_close(&w->loop) == 0);
     rr_conf_fini(&f->conf);
     free(f);

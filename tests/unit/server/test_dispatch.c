@@ -600,7 +600,7 @@ static void test_control_that_is_not_ours(void **state)
     control("mute", "r1", "999");
     control_message(&f->w, rr_slice_of("\xc1", 1));
     control_message(&f->w, rr_slice_of("\x80", 1));
-    assert_int_equal(f->people[0]->muted_until_us, 0);
+    assert_int_equal(sanctions_left_us(f->w.sanctions, SANCTION_MUTE, "r1", 7, 0), 0);
     assert_int_equal(f->conns[0].sent_n, 0);
     control("mute", "r1", "7");
     assert_int_equal(f->conns[0].sent_n, 1);
