@@ -249,6 +249,26 @@ test("announce, mute and kick work over all workers", async () => {
   await closeAll([anchor, bystander]);
 });
 
+test("a kick or mute with secs holds on new sockets, on any worker, in that room only", async () => {
+  const room = newRoom();
+  const anchor = await enter(stack, ANCHOR, {room, role: "anchor"});
+  const [kicked, muted] = [await enter(stack, "750", {room}), await enter(stack, "751", {room})];
+  assert.equal((await anchor.request(OP.KICK, {user: "750", secs: 600})).name, "OK");
+  assert.equal((await anchor.request(OP.MUTE, {user: "751", secs: 600})).name, "OK");
+  assert.equal((await kicked.waitClosed()).code, 4503);
+  await muted.push("MUTED");
+  const back = await pooled(Array(6).fill("750"), 3, (user) => enter(stack, user, {rooms: "*"}));
+  for (const s of back) {
+    const answer = await s.join(room);
+    assert.equal(answer.name, "NOT_ELIGIBLE");
+    assert.ok(answer.retry_after_ms > 0);
+  }
+  assert.equal((await back[0].join(newRoom())).name, "OK");
+  const again = await pooled(Array(6).fill("751"), 3, (user) => enter(stack, user, {room}));
+  for (const s of again) assert.equal((await s.request(OP.SAY, {text: "x"})).name, "NOT_ELIGIBLE");
+  await closeAll([anchor, muted, ...back, ...again]);
+});
+
 test("a push to one user reaches all his sockets on every worker, and nobody else", async () => {
   const room = newRoom();
   const mine = await pooled(Array(8).fill("740"), 4, (user) => enter(stack, user, {room}));
