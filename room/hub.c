@@ -304,6 +304,8 @@ void hub__answer_waiting(struct room *r, enum rr_err err)
         if (s && s->state != SESSION_CLOSING) {
             if (err || w->join_no != s->join_no)
                 h->opts.joined(h->opts.arg, s, w->req_id, err ? err : RR_CONFLICT, NULL);
+            else if (h->opts.loaded)
+                h->opts.loaded(h->opts.arg, s, w->req_id, r->id, w->epoch, w->seq);
             else
                 hub__answer(r, s, w->req_id, w->epoch, w->seq);
         }

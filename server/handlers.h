@@ -37,6 +37,9 @@ enum rr_err on_stats(struct worker *w, struct session *s, const struct msg *m, s
 /* hub's answer to a JOIN (handlers_viewer.c). */
 void join_answer(void *worker, struct session *s, uint32_t req_id, enum rr_err err,
                  const struct hub_join_answer *a);
+/* A JOIN whose room was loaded for it goes on (hub_opts.loaded). */
+void join_resume(void *worker, struct session *s, uint32_t req_id, const char *room_id,
+                 uint64_t epoch, uint64_t seq);
 /* A control message from any worker or the admin child (handlers_anchor.c): kick, mute. */
 void control_message(struct worker *w, struct rr_slice payload);
 

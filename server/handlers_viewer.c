@@ -129,14 +129,14 @@ static void find_open_rain(void *arg, struct rain_entry *e)
         q->found = e;
 }
 
-static void join_start(struct worker *w, struct session *s, uint32_t req_id, const char *room_id,
-                       uint64_t epoch, uint64_t seq)
+void join_resume(void *worker, struct session *s, uint32_t req_id, const char *room_id,
+                 uint64_t epoch, uint64_t seq)
 {
+    struct worker *w = worker;
     struct open_rain_query q = {.room_id = room_id, .now_ms = worker_rain_now_ms(w)};
     struct pool_shard at;
     struct join_lookup *l = NULL;
 
-    s->join_no++;
     s->next_known = false;
     rains_each(w->rains, find_open_rain, &q);
     if (!q.found || !w->bus_up) {
@@ -186,7 +186,8 @@ enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, st
         }
         epoch = strtoull(hex, NULL, 16);
     }
-    join_start(w, s, m->id, room_id, epoch, (uint64_t)m->u.join.seq);
+    s->join_no++; /* an earlier JOIN still on its way is answered CONFLICT */
+    join_resume(w, s, m->id, room_id, epoch, (uint64_t)m->u.join.seq);
     return RR_OK;
 }
 

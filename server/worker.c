@@ -402,6 +402,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
         .transport = w->transport,
         .sessions = w->sessions,
         .joined = join_answer,
+        .loaded = join_resume,
         .rain_state = rain_state,
         .work = fanout_work,
         .arg = w,

@@ -42,6 +42,10 @@ struct hub_opts {
     const struct transport *transport; /* headroom of frames */
     struct session_table *sessions;
     hub_joined_fn joined;
+    /* May be NULL. The room that a JOIN waited for is followed now and its rains are known: the owner
+     * calls hub_join() again, at once or when it has looked up what it needs for the answer. */
+    void (*loaded)(void *arg, struct session *s, uint32_t req_id, const char *room_id,
+                   uint64_t epoch, uint64_t seq);
     /* A state of a rain changed (RED_PACKET_* with a code): the worker's rain table learns from it.
      */
     void (*rain_state)(void *arg, const char *room_id, struct rr_slice biz_code,
