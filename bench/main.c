@@ -63,7 +63,7 @@ static bool parse_rate(const char *s, int64_t *interval_us)
 {
     char *end = NULL;
     double rate = strtod(s, &end);
-    if (end == s || *end || !(rate >= 0.001) || rate > RATE_MAX)
+    if (end == s || *end || !(rate >= 0.001) || rate > (double)RATE_MAX)
         return false;
     *interval_us = (int64_t)(1e6 / rate);
     return true;

@@ -222,7 +222,7 @@ int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *m
     err = admin_wire(a, listen_fd);
     if (err) {
         log_error("start_failed", "admin: %s", rr_err_text(err));
-        return 1;
+        _exit(1); /* half-built: the kernel takes it back */
     }
     a->metrics->pid = (int64_t)getpid();
     uv_timer_init(&a->loop, &a->tick);

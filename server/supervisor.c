@@ -24,13 +24,16 @@ enum {
     RESTART_MIN_MS = 100, /* doubles while a child keeps dying young */
     RESTART_MAX_MS = 5000,
     YOUNG_MS = 5000,
-    KILL_AFTER_MS = 8000, /* beyond the drain timeout */
+    SOCKET_KEPT_MS = 1000, /* a slot that is not served for longer closes its socket */
+    KILL_AFTER_MS = 8000,  /* beyond the drain timeout */
 };
 
 struct child {
     const char *role;
-    int slot; /* of the metrics mapping */
-    int listen_fd;
+    int slot;      /* of the metrics mapping */
+    int listen_fd; /* -1: closed, opened again at the next start */
+    const char *host;
+    int64_t port;
     pid_t pid; /* 0: not running */
     int64_t started_us;
     int64_t restart_at_us;
@@ -138,7 +141,7 @@ static void child_exec(const struct supervisor *s, const struct child *c)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (uint32_t i = 0; i < s->n; i++) {
-        if (&s->children[i] != c)
+        if (&s->children[i] != c && s->children[i].listen_fd >= 0)
             close(s->children[i].listen_fd);
     }
     close(s->signal_fd);
@@ -152,9 +155,17 @@ static void child_exec(const struct supervisor *s, const struct child *c)
 
 static void child_start(struct supervisor *s, struct child *c)
 {
-    pid_t pid = fork();
+    pid_t pid = -1;
 
     c->started_us = now_us();
+    if (c->listen_fd < 0)
+        c->listen_fd = listener_open(c->host, &c->port);
+    if (c->listen_fd < 0) {
+        log_error("listen_failed", "%s slot %d: %s", c->role, c->slot, strerror(errno));
+        c->restart_at_us = c->started_us + RESTART_MAX_MS * 1000;
+        return;
+    }
+    pid = fork();
     if (pid == 0)
         child_exec(s, c);
     if (pid < 0) {
@@ -181,6 +192,11 @@ static void child_ended(struct supervisor *s, pid_t pid, int status)
                         : c->backoff_ms * 2 > RESTART_MAX_MS         ? RESTART_MAX_MS
                                                                      : c->backoff_ms * 2;
         c->restart_at_us = now_us() + c->backoff_ms * 1000;
+        /* Connections must not wait in a queue that nobody serves: the other slots take them. */
+        if (c->backoff_ms > SOCKET_KEPT_MS && c->listen_fd >= 0) {
+            close(c->listen_fd);
+            c->listen_fd = -1;
+        }
         log_warn("child_ended", "%s slot %d pid %d %s %d, again in %d ms", c->role, c->slot,
                  (int)pid, WIFSIGNALED(status) ? "signal" : "exit",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (int)c->backoff_ms);
@@ -263,8 +279,9 @@ static int listeners_open(struct supervisor *s)
         c->role = admin ? "admin" : "worker";
         c->slot = (int)i;
         c->backoff_ms = RESTART_MIN_MS;
-        c->listen_fd = admin ? listener_open(s->conf->admin_host, &admin_port)
-                             : listener_open(s->conf->server_host, &port);
+        c->host = admin ? s->conf->admin_host : s->conf->server_host;
+        c->listen_fd = listener_open(c->host, admin ? &admin_port : &port);
+        c->port = admin ? admin_port : port;
         if (c->listen_fd < 0) {
             log_error("listen_failed", "%s: %s", c->role, strerror(errno));
             return -1;

@@ -1,7 +1,7 @@
 /* supervisor.h - owns the listening sockets and the children; links neither lws nor librdkafka nor
  * MySQL into its own work: it forks and executes this program again as worker or admin child,
- * handing the sockets down. A child that ends is started again on the same socket, so no queued
- * connection is reset. */
+ * handing the sockets down. A child that ends is started again on the same socket, so no
+ * queued connection is reset; a slot that keeps failing for more than a second closes it. */
 #ifndef SERVER_SUPERVISOR_H
 #define SERVER_SUPERVISOR_H
 

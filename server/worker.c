@@ -473,7 +473,7 @@ int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics
         err = worker_wire(w, listen_fd);
     if (err) {
         log_error("start_failed", "worker %d: %s", slot, rr_err_text(err));
-        return 1;
+        _exit(1); /* half-built: the kernel takes it back */
     }
     metrics->pid = (int64_t)getpid();
     worker_start(w);

@@ -274,7 +274,7 @@ static void line_cut_follows_beta(void **state)
         for (unsigned i = 0; i < RUNS; i++) {
             double f = 1 - pow(1 - x_of[i], COUNT - 1);
 
-            worst = fmax(worst, fmax(f - (double)i / RUNS, (double)(i + 1) / RUNS - f));
+            worst = fmax(worst, fmax(f - i / (double)RUNS, (i + 1) / (double)RUNS - f));
         }
         /* sqrt(n) * D is above 1.95 once in 1,000 samples. */
         if (worst * sqrt(RUNS) > 1.95)

@@ -28,7 +28,7 @@ static void every_draw_has_the_same_mean(void **state)
     for (size_t k = 0; k < RR_COUNTOF(rows); k++) {
         struct split_spec s = {
             .total_fen = rows[k].total, .lo_fen = rows[k].lo, .hi_fen = rows[k].hi, .count = COUNT};
-        double mean = (double)s.total_fen / COUNT;
+        double mean = (double)s.total_fen / (double)COUNT;
         double sum[COUNT] = {0};
         double squares[COUNT] = {0};
 

@@ -191,12 +191,14 @@ static void begin(void)
 
 static void produce(int32_t partition, const void *bytes, size_t len)
 {
-    rd_kafka_resp_err_t err =
-        rd_kafka_producev(env.producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                          RD_KAFKA_V_VALUE((void *)(uintptr_t)bytes, len), RD_KAFKA_V_END);
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)bytes, len}},
+    };
 
-    assert_int_equal(err, 0);
+    assert_null(rd_kafka_produceva(env.producer, parts, RR_COUNTOF(parts)));
 }
 
 static void produce_record(const struct settle_item *item, int32_t partition)
