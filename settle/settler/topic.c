@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 15000, ERROR_MAX = 512 };
+enum { TIMEOUT_MS = 15000, CONTROLLER_MS = 3000, ERROR_MAX = 512 };
 
 static const char *const settings[][2] = {
     {"retention.ms", "604800000"},
@@ -59,6 +59,31 @@ static enum rr_err verdict(rd_kafka_event_t *event, char *message, size_t cap)
                : RR_SYSTEM;
 }
 
+/* A broker that has the topic need not be asked to make it; one without a controller (the broker in memory) could not. Where the
+ * brokers make topics by themselves this makes it, with their defaults. */
+static bool is_there(rd_kafka_t *rk, const char *topic)
+{
+    const struct rd_kafka_metadata *md = NULL;
+    rd_kafka_topic_t *handle = NULL;
+    bool found = false;
+
+    if (rd_kafka_controllerid(rk, CONTROLLER_MS) >= 0) {
+        if (rd_kafka_metadata(rk, 1, NULL, &md, TIMEOUT_MS) == 0) {
+            for (int i = 0; i < md->topic_cnt; i++)
+                found = found || (strcmp(md->topics[i].topic, topic) == 0 &&
+                                  md->topics[i].partition_cnt > 0);
+        }
+    } else {
+        handle = rd_kafka_topic_new(rk, topic, NULL);
+        found = rd_kafka_metadata(rk, 0, handle, &md, TIMEOUT_MS) == 0 && md->topic_cnt == 1 &&
+                md->topics[0].partition_cnt > 0;
+        rd_kafka_topic_destroy(handle);
+    }
+    if (md)
+        rd_kafka_metadata_destroy(md);
+    return found;
+}
+
 static enum rr_err create(rd_kafka_t *rk, rd_kafka_NewTopic_t *nt, char *message, size_t cap)
 {
     char why[ERROR_MAX];
@@ -96,7 +121,7 @@ enum rr_err settler_topic_ensure(const char *bootstrap, const char *topic, int32
         err = RR_CONFIG;
     }
     if (rk)
-        err = create(rk, nt, message, cap);
+        err = is_there(rk, topic) ? RR_OK : create(rk, nt, message, cap);
     else
         rd_kafka_conf_destroy(conf);
     if (nt)
