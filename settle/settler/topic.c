@@ -1,6 +1,7 @@
 #include "settler/topic.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
