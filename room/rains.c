@@ -111,7 +111,9 @@ enum rr_err rains_learn(struct rains *rs, const char *room_id, struct rr_slice b
     if (!over)
         return err;
     n->entry.live.ended = true;
-    n->entry.end_told = true;
+    /* A RESULT may come before this worker noticed the end: it still owes its viewers an END. */
+    if (!rr_slice_eq_str(biz_code, "RED_PACKET_RESULT"))
+        n->entry.end_told = true;
     if (!n->entry.over)
         n->entry.over_since_us = now_us;
     n->entry.over = true;

@@ -301,6 +301,13 @@ static void bus_state(void *arg, bool up)
     hub_on_bus_state(w->hub, up);
 }
 
+/* The settler may be done before our own timer saw the end: END goes out first all the same. */
+static void end_before_result(void *arg, struct rain_entry *e)
+{
+    if (e->over && !e->end_told)
+        push_end(arg, e);
+}
+
 static void rain_state(void *arg, const char *room_id, struct rr_slice biz_code,
                        struct rr_slice payload)
 {
@@ -308,6 +315,8 @@ static void rain_state(void *arg, const char *room_id, struct rr_slice biz_code,
 
     if (rains_learn(w->rains, room_id, biz_code, payload, rr_mono_us(w->clock)) != RR_OK)
         log_warn("rain_state", "a push of a rain does not say what a worker needs, ignored");
+    if (rr_slice_eq_str(biz_code, "RED_PACKET_RESULT"))
+        rains_each(w->rains, end_before_result, w);
 }
 
 /* ---- life ---- */

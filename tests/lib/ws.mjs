@@ -44,7 +44,9 @@ function deferred() {
 export async function within(promise, timeoutMs, what) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${timeoutMs} ms: ${what}`)), timeoutMs);
+    timer = setTimeout(() => {
+      reject(new Error(`not within ${timeoutMs} ms: ${typeof what === "function" ? what() : what}`));
+    }, timeoutMs);
   });
   try {
     return await Promise.race([promise, late]);
@@ -191,7 +193,7 @@ export class Client {
       wake();
     });
     try {
-      return await within(found, timeoutMs, typeof what === "function" ? what() : what);
+      return await within(found, timeoutMs, what);
     } finally {
       this.#watchers.delete(wake);
     }
@@ -199,7 +201,7 @@ export class Client {
 
   /** The first push of this biz_code (from index `from` of pushes) that fits. */
   push(bizCode, fits = () => true, {timeoutMs = REPLY_MS, from = 0} = {}) {
-    return this.when(() => `push ${bizCode}; there were ${this.pushes.map((p) => p.biz_code).join(" ")}`,
+    return this.when(() => `push ${bizCode}; there were ${this.pushes.map((p) => p.biz_code).join(" ")}${this.isClosed ? "; closed" : ""}`,
       () => this.pushes.slice(from).find((p) => p.biz_code === bizCode && fits(p.payload, p)), timeoutMs);
   }
 
