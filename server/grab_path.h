@@ -18,8 +18,8 @@ struct refusal;
 struct grab_path;
 
 struct grab_path *grab_path_create(struct worker *w);
-void grab_path_destroy(
-    struct grab_path *p); /* closes its timer; the loop must run once afterwards */
+/* Closes its timer; the loop must run once afterwards. */
+void grab_path_destroy(struct grab_path *p);
 
 /* One GRAB of a joined session. */
 RR_MUST_CHECK enum rr_err grab_path_submit(struct grab_path *p, struct session *s,

@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "handlers.h"
-#include "protocol/pack.h"
+#include "rain_watch.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -15,10 +15,8 @@
 enum {
     TICK_MS = 100,
     FANOUT_SLICE = 512,         /* sends per loop turn: a grab never waits behind 10,000 of them */
-    TICKER_US = 200000,         /* RED_PACKET_TICK at most this often per rain */
     CLOCK_SAMPLE_US = 2000000,  /* how often Redis TIME is asked */
     CLOCK_WINDOW_US = 60000000, /* a best sample older than this is replaced */
-    RAIN_KEEP_US = 600000000,   /* a rain is remembered this long after its end */
     WHEEL_TURN_TICKS = 50,      /* every session is looked at once in 5 s */
     DRAIN_KAFKA_MS = 3000,
     SANCTIONS_MAX = 65536,
@@ -50,104 +48,6 @@ static void on_time(void *arg, enum rr_err err, int64_t sent_us, int64_t recv_us
     w->offset_us = redis_us - (sent_us + rtt_us / 2);
     w->offset_rtt_us = rtt_us;
     w->offset_at_us = recv_us;
-}
-
-/* ---- rains: ends and tickers ---- */
-
-static void push_end(struct worker *w, struct rain_entry *e)
-{
-    struct rr_buf b = {0};
-
-    e->end_told = true;
-    pack_map(&b, 3);
-    pack_kv_str(&b, "config_code", e->live.code);
-    pack_kv_int(&b, "end_at", e->live.t1_ms);
-    if (e->sold_out_at_ms)
-        pack_kv_int(&b, "sold_out_at", e->sold_out_at_ms);
-    else
-        pack_kv_nil(&b, "sold_out_at");
-    hub_push_local(w->hub, e->live.room_id, rr_slice_str("RED_PACKET_END"), rr_slice_of(b.p, b.len),
-                   0);
-    rr_buf_fini(&b);
-}
-
-struct sums_ticket {
-    struct worker *w;
-    char code[RR_CODE_LEN + 1];
-};
-
-static void push_tick(struct worker *w, struct rain_entry *e)
-{
-    struct rr_buf b = {0};
-
-    e->told_granted = e->granted;
-    pack_map(&b, 5);
-    pack_kv_str(&b, "config_code", e->live.code);
-    pack_kv_int(&b, "granted", e->granted);
-    pack_kv_int(&b, "granted_price", e->granted_fen);
-    pack_kv_int(&b, "total_count", e->live.count);
-    pack_kv_int(&b, "now", worker_rain_now_ms(w));
-    /* Key 1 is ROOM_COUNT; each rain has its own. */
-    hub_push_local(
-        w->hub, e->live.room_id, rr_slice_str("RED_PACKET_TICK"), rr_slice_of(b.p, b.len),
-        2 + (uint64_t)(unsigned char)e->live.code[0] * 256 + (unsigned char)e->live.code[1]);
-    rr_buf_fini(&b);
-}
-
-static void on_sums(void *arg, enum rr_err err, int64_t granted, int64_t granted_fen,
-                    int64_t sold_out_at_ms)
-{
-    struct sums_ticket *t = arg;
-    struct rain_entry *e = rains_find(t->w->rains, rr_slice_str(t->code));
-
-    if (e) {
-        e->sums_inflight = false;
-        if (!err && granted >= e->granted) {
-            e->granted = granted;
-            e->granted_fen = granted_fen;
-            e->sold_out_at_ms = sold_out_at_ms;
-        }
-        if (!err && e->granted != e->told_granted)
-            push_tick(t->w, e);
-    }
-    free(t);
-}
-
-static void ask_sums(struct worker *w, struct rain_entry *e)
-{
-    struct sums_ticket *t = rr_xcalloc(1, sizeof(*t));
-
-    t->w = w;
-    memcpy(t->code, e->live.code, sizeof(t->code));
-    e->sums_inflight = true;
-    e->ticked_us = rr_mono_us(w->clock);
-    w->pool->sums(w->pool->impl, e->live.code, e->live.shards, on_sums, t);
-}
-
-static void rain_tick(void *arg, struct rain_entry *e)
-{
-    struct worker *w = arg;
-    int64_t now_ms = worker_rain_now_ms(w);
-
-    if (e->over)
-        return;
-    if (now_ms >= e->live.t1_ms + RAIN_KEEP_US / 1000) {
-        /* Nobody here followed the room to the rain's end: forgotten like the others. */
-        e->over = true;
-        e->over_since_us = rr_mono_us(w->clock);
-        return;
-    }
-    if (now_ms >= e->live.t1_ms && !e->end_told)
-        push_end(w, e);
-    if (now_ms >= e->live.t0_ms && now_ms < e->live.t1_ms + 2000 && !e->sums_inflight &&
-        w->bus_up && rr_mono_us(w->clock) - e->ticked_us >= TICKER_US &&
-        hub_members(w->hub, e->live.room_id) > 0)
-        ask_sums(w, e);
-}
-
-static void rain_gone(void *arg, const char *code)
-{
-    grab_path_forget(((struct worker *)arg)->grabs, code);
 }
 
 /* ---- sessions: deadlines and heartbeat, a slice of the table per tick ---- */
@@ -236,8 +136,7 @@ static void on_tick(uv_timer_t *t)
     w->tick_due_us = now_us + TICK_MS * 1000;
     grab_path_tick(w->grabs);
     hub_tick(w->hub);
-    rains_each(w->rains, rain_tick, w);
-    rains_sweep(w->rains, now_us, RAIN_KEEP_US, rain_gone, w);
+    rain_watch_tick(w);
     wheel_turn(w);
     if (w->bus_up &&
         (w->offset_rtt_us == INT64_MAX || now_us - w->offset_asked_us > CLOCK_SAMPLE_US)) {
@@ -299,24 +198,6 @@ static void bus_state(void *arg, bool up)
     w->bus_up = up;
     w->offset_asked_us = 0;
     hub_on_bus_state(w->hub, up);
-}
-
-/* The settler may be done before our own timer saw the end: END goes out first all the same. */
-static void end_before_result(void *arg, struct rain_entry *e)
-{
-    if (e->over && !e->end_told)
-        push_end(arg, e);
-}
-
-static void rain_state(void *arg, const char *room_id, struct rr_slice biz_code,
-                       struct rr_slice payload)
-{
-    struct worker *w = arg;
-
-    if (rains_learn(w->rains, room_id, biz_code, payload, rr_mono_us(w->clock)) != RR_OK)
-        log_warn("rain_state", "a push of a rain does not say what a worker needs, ignored");
-    if (rr_slice_eq_str(biz_code, "RED_PACKET_RESULT"))
-        rains_each(w->rains, end_before_result, w);
 }
 
 /* ---- life ---- */
@@ -412,7 +293,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
         .sessions = w->sessions,
         .joined = join_answer,
         .loaded = join_resume,
-        .rain_state = rain_state,
+        .rain_state = rain_watch_state,
         .work = fanout_work,
         .arg = w,
     });

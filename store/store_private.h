@@ -10,7 +10,8 @@
 #include "store/store_async.h"
 
 enum {
-    ROOM_LOG_CAP = 512,         /* messages a client may have missed and still recover */
+    ROOM_LOG_CAP =
+        512, /* what a worker can read back after it lost the bus; clients recover ROOM_LOG_MAX of room/ */
     ROOM_DONE_KEEP = 4,         /* ended rains a late joiner still sees */
     ROOM_TTL_S = 7 * 24 * 3600, /* a room silent for so long is forgotten (new epoch) */
     ROOM_COUNT_FRESH_MS = 5000,

@@ -1,6 +1,6 @@
 /* tasks.h - what a settler does beside settling, on threads of its own, each with its own MySQL and Redis connection:
  * tells users and statistics after COMMIT, runs due steps of rains, writes metrics and lag, checks the books.
- * Nothing here can hold up a batch: credits go through a bounded queue that drops the oldest knowledge, never money. */
+ * Nothing here can hold up a batch: credits go through a bounded queue; what does not fit is not told (users can ask MY_GRANTS), no money hangs on it. */
 #ifndef SETTLE_SETTLER_TASKS_H
 #define SETTLE_SETTLER_TASKS_H
 

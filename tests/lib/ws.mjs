@@ -55,6 +55,24 @@ export async function within(promise, timeoutMs, what) {
   }
 }
 
+/** Resolves with test()'s first truthy value; test is run now and whenever somebody calls the set's functions. */
+async function watch(watchers, what, test, timeoutMs) {
+  let wake;
+  const found = new Promise((resolve) => {
+    wake = () => {
+      const value = test();
+      if (value) resolve(value);
+    };
+    watchers.add(wake);
+    wake();
+  });
+  try {
+    return await within(found, timeoutMs, what);
+  } finally {
+    watchers.delete(wake);
+  }
+}
+
 export class Client {
   #ws;
   #waiting = new Map(); // id -> {first, final}
@@ -182,22 +200,7 @@ export class Client {
   }
 
   /** Resolves when test() is truthy, looked at after each frame. */
-  async when(what, test, timeoutMs = REPLY_MS) {
-    let wake;
-    const found = new Promise((resolve) => {
-      wake = () => {
-        const value = test();
-        if (value) resolve(value);
-      };
-      this.#watchers.add(wake);
-      wake();
-    });
-    try {
-      return await within(found, timeoutMs, what);
-    } finally {
-      this.#watchers.delete(wake);
-    }
-  }
+  when(what, test, timeoutMs = REPLY_MS) { return watch(this.#watchers, what, test, timeoutMs); }
 
   /** The first push of this biz_code (from index `from` of pushes) that fits. */
   push(bizCode, fits = () => true, {timeoutMs = REPLY_MS, from = 0} = {}) {
@@ -303,22 +306,7 @@ export class RawSocket {
   write(data) { if (!this.#socket.destroyed) this.#socket.write(data); }
   destroy() { this.#socket.destroy(); }
 
-  async when(what, test, timeoutMs = REPLY_MS) {
-    let wake;
-    const found = new Promise((resolve) => {
-      wake = () => {
-        const value = test();
-        if (value) resolve(value);
-      };
-      this.#watchers.add(wake);
-      wake();
-    });
-    try {
-      return await within(found, timeoutMs, what);
-    } finally {
-      this.#watchers.delete(wake);
-    }
-  }
+  when(what, test, timeoutMs = REPLY_MS) { return watch(this.#watchers, what, test, timeoutMs); }
 
   /** Sends a request, resolves with {status, headers}; what follows the headers stays in `bytes`. */
   async request(lines, timeoutMs = REPLY_MS) {

@@ -4,8 +4,7 @@
 #ifndef BASE_CONF_MAP_H
 #define BASE_CONF_MAP_H
 
-/*   section  key                type    default                min  max       unit     reload what
- * it does */
+/* section, key, type, default, min, max (bytes for strings), unit, when a change is read, what it does */
 #define CONF_MAP(X)                                                                                \
     X(server, namespace, STR, "", 0, 32, "", RESTART,                                              \
       "prefix of every Redis key and channel, Kafka topic and group, and database: [a-z0-9_]")     \

@@ -1,5 +1,7 @@
 #include "fake_worker.h"
 
+#include "rain_watch.h"
+
 #include "base/alloc.h"
 #include "protocol/pack.h"
 
@@ -93,10 +95,12 @@ static void pool_outbox_del(void *impl, const struct pool_shard *at, const char 
 
 static void pool_sums(void *impl, const char *code, uint32_t shards, pool_sums_fn done, void *arg)
 {
-    (void)impl;
+    struct fake_worker *f = impl;
+
     (void)code;
     (void)shards;
-    done(arg, RR_UNAVAILABLE, 0, 0, 0);
+    f->sums_n++;
+    done(arg, f->sums_granted ? RR_OK : RR_UNAVAILABLE, f->sums_granted, 10 * f->sums_granted, 0);
 }
 
 static void pool_next_seq(void *impl, const struct pool_shard *at, int64_t user_id,
@@ -143,15 +147,6 @@ void fake_job_done(struct fake_worker *f, uint32_t n, enum rr_err err)
 
 /* ---- life: the wiring of worker.c, with other ends ---- */
 
-static void rain_state(void *arg, const char *room_id, struct rr_slice biz_code,
-                       struct rr_slice payload)
-{
-    struct worker *w = arg;
-
-    if (rains_learn(w->rains, room_id, biz_code, payload, rr_mono_us(w->clock)) != RR_OK)
-        return; /* as in the worker: ignored */
-}
-
 static void fanout_work(void *arg)
 {
     (void)arg;
@@ -195,7 +190,7 @@ struct fake_worker *fake_worker_create(void)
                                            .transport = w->transport,
                                            .sessions = w->sessions,
                                            .joined = join_answer,
-                                           .rain_state = rain_state,
+                                           .rain_state = rain_watch_state,
                                            .work = fanout_work,
                                            .arg = w});
     w->rains = rains_create();
@@ -303,11 +298,12 @@ void fake_join(struct fake_worker *f, int who, const char *room)
     fake_conn_clear(&f->conns[who]);
 }
 
-void fake_rain(struct fake_worker *f, const char *room, uint64_t seq, const char *code,
-               int64_t open_at, int64_t end_at, int64_t limit, int64_t shards)
+void fake_rain_push(struct fake_worker *f, const char *room, uint64_t seq, const char *biz_code,
+                    const char *code, int64_t open_at, int64_t end_at, int64_t limit,
+                    int64_t shards)
 {
     struct rr_buf b = {0};
-    struct room_msg m = {.epoch = 1, .seq = seq, .biz_code = rr_slice_str("RED_PACKET_CONFIG")};
+    struct room_msg m = {.epoch = 1, .seq = seq, .biz_code = rr_slice_str(biz_code)};
 
     fake_rain_config(&b, code, open_at, end_at, limit, shards);
     m.payload = rr_slice_of(b.p, b.len);
@@ -315,6 +311,12 @@ void fake_rain(struct fake_worker *f, const char *room, uint64_t seq, const char
     rr_buf_fini(&b);
     while (hub_run(f->w.hub, 1000))
         ;
+}
+
+void fake_rain(struct fake_worker *f, const char *room, uint64_t seq, const char *code,
+               int64_t open_at, int64_t end_at, int64_t limit, int64_t shards)
+{
+    fake_rain_push(f, room, seq, "RED_PACKET_CONFIG", code, open_at, end_at, limit, shards);
     for (int i = 0; i < FAKE_PEOPLE; i++)
         fake_conn_clear(&f->conns[i]);
 }

@@ -48,6 +48,8 @@ struct fake_worker {
     uint32_t calls_n;
     struct fake_next nexts[FAKE_POOL_CALLS];
     uint32_t nexts_n;
+    int64_t sums_granted; /* what sums answers; 0: RR_UNAVAILABLE */
+    uint32_t sums_n;
     char deleted[FAKE_DELETED][32]; /* outbox ids */
     uint32_t deleted_n;
     /* What went to Kafka. */
@@ -80,6 +82,10 @@ void fake_join(struct fake_worker *f, int who, const char *room);
 /* A room learns of a rain through the bus. */
 void fake_rain(struct fake_worker *f, const char *room, uint64_t seq, const char *code,
                int64_t open_at, int64_t end_at, int64_t limit, int64_t shards);
+/* Any push of a rain that carries its rules (CONFIG, END, RESULT); what was sent stays. */
+void fake_rain_push(struct fake_worker *f, const char *room, uint64_t seq, const char *biz_code,
+                    const char *code, int64_t open_at, int64_t end_at, int64_t limit,
+                    int64_t shards);
 /* Time passes: timers that are due run. */
 void fake_advance(struct fake_worker *f, int64_t us);
 int64_t fake_now_ms(const struct fake_worker *f);

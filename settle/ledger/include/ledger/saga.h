@@ -1,6 +1,7 @@
-/* saga.h - the steps of a rain: create, prepare, start, extend, close, cancel. Each is idempotent,
- * a row of rp_task, and can be resumed by anyone: the server's DB threads run them at once for an
- * anchor, the settler runs what was left. Blocking. Straight lines: SQL first where SQL is the
+/* saga.h - the steps of a rain: create, prepare, start, extend, close, cancel. Each is idempotent.
+ * What follows a commit (open, end, close, result, cancel) is a row of rp_task and can be resumed by
+ * anyone: the server's DB threads run it at once for an anchor, the settler runs what was left; a
+ * create or prepare that broke off is simply asked again. Blocking. Straight lines: SQL first where SQL is the
  * guard, then the pool's scripts, then the push. */
 #ifndef LEDGER_SAGA_H
 #define LEDGER_SAGA_H
