@@ -188,6 +188,8 @@ static struct rr_slice slice_of_array(const char *s, size_t size)
 
 static void spec_defaults(struct rain_spec *spec)
 {
+    if (spec->kind == 0)
+        spec->kind = KIND_RAIN;
     if (spec->lo_fen == 0)
         spec->lo_fen = 1;
     if (spec->hi_fen == 0)
@@ -205,6 +207,8 @@ static const char *spec_bad_name(const struct rain_spec *spec)
     struct rr_slice biz_id = slice_of_array(spec->biz_id, sizeof(spec->biz_id));
     struct rr_slice text = slice_of_array(spec->text, sizeof(spec->text));
 
+    if (!rain_kind_rule(spec->kind))
+        return "kind";
     if (spec->sender_id <= 0)
         return "sender";
     if (!rain_room_id_valid(slice_of_array(spec->room_id, sizeof(spec->room_id))))

@@ -49,6 +49,19 @@ static struct rain_node *node_get(struct rains *rs, struct rr_slice code)
     return n;
 }
 
+/* What older pushes did not say: a rain of an unknown sender. */
+static void learn_origin(struct live_rain *r, const struct unpack_value *map)
+{
+    struct rr_slice text;
+    enum rain_kind kind = KIND_RAIN;
+
+    if (!unpack_get_str(map, "kind", &text) && rain_kind_parse(text))
+        kind = rain_kind_parse(text);
+    r->kind = kind;
+    if (unpack_get_str(map, "sender", &text) || unpack_user_id(text, &r->sender_id))
+        r->sender_id = 0;
+}
+
 /* RED_PACKET_CONFIG: everything a worker must know to judge a grab. */
 static enum rr_err learn_config(struct rain_entry *e, const char *room_id,
                                 const struct unpack_value *map)
@@ -78,6 +91,7 @@ static enum rr_err learn_config(struct rain_entry *e, const char *room_id,
     e->live.count = (uint32_t)count;
     e->live.limit = (uint32_t)limit;
     e->live.shards = (uint32_t)shards;
+    learn_origin(&e->live, map);
     return RR_OK;
 }
 

@@ -18,6 +18,8 @@ static void take_claims(struct session *s, const struct token_claims *c)
     s->user_id = c->user_id;
     s->token_exp_s = c->exp_s;
     s->may_send = c->may_send;
+    s->level = c->level;
+    s->since_s = c->since_s;
     s->role = c->role == TOKEN_ROLE_ANCHOR  ? ROLE_ANCHOR
               : c->role == TOKEN_ROLE_GUEST ? ROLE_GUEST
                                             : ROLE_VIEWER;

@@ -139,8 +139,14 @@ static json_t *claims_json(const struct token_claims *claims, const char *audien
                              (json_int_t)claims->exp_s, "iat", (json_int_t)now_s, "aud", audience,
                              "role", token_role_name(claims->role), "rooms", rooms_json(claims),
                              "may_send", (int)claims->may_send);
-    if (root && claims->name[0] &&
-        json_object_set_new(root, "name", json_string(claims->name)) != 0) {
+    bool ok = root != NULL;
+    if (ok && claims->name[0])
+        ok = json_object_set_new(root, "name", json_string(claims->name)) == 0;
+    if (ok && claims->level)
+        ok = json_object_set_new(root, "level", json_integer(claims->level)) == 0;
+    if (ok && claims->since_s)
+        ok = json_object_set_new(root, "since", json_integer(claims->since_s)) == 0;
+    if (!ok) {
         json_decref(root);
         return NULL;
     }

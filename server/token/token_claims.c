@@ -81,6 +81,18 @@ static bool read_time(const json_t *payload, const char *key, int64_t *out)
     return true;
 }
 
+/* Absent: true and 0. */
+static bool read_standing(const json_t *payload, struct token_claims *out)
+{
+    const json_t *level = json_object_get(payload, "level");
+
+    if (level && (!json_is_integer(level) || json_integer_value(level) < 0 ||
+                  json_integer_value(level) > INT32_MAX))
+        return false;
+    out->level = json_integer_value(level);
+    return read_time(payload, "since", &out->since_s);
+}
+
 static bool audience_good(const json_t *aud, const char *wanted)
 {
     size_t i;
@@ -140,6 +152,8 @@ static bool read_identity(const json_t *payload, struct token_claims *out)
     if (may_send && !json_is_boolean(may_send))
         return false;
     out->may_send = json_is_true(may_send);
+    if (!read_standing(payload, out))
+        return false;
     return read_rooms(json_object_get(payload, "rooms"), out);
 }
 

@@ -28,7 +28,7 @@ enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_m
 {
     struct rr_buf b = {0};
 
-    pack_map(&b, 15);
+    pack_map(&b, 16);
     pack_kv_str(&b, "config_code", r->code);
     pack_kv_str(&b, "room", r->spec.room_id);
     pack_kv_int(&b, "total_count", r->spec.count);
@@ -43,12 +43,13 @@ enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_m
     pack_kv_str(&b, "seed_hash", r->seed_hash);
     pack_kv_str(&b, "text", r->spec.text);
     pack_kv_user(&b, "sender", r->spec.sender_id);
+    pack_kv_str(&b, "kind", rain_kind_name(r->spec.kind));
     pack_kv_ms(&b, "sold_out_at", r->sold_out_at_ms);
     return push(s, r, "RED_PACKET_CONFIG", &b, 0);
 }
 
 /* END and RESULT repeat what a worker needs to judge a grab: one that was started after the opening must still know the rain
- * when a viewer asks again what he got. 7 pairs. */
+ * when a viewer asks again what he got. 9 pairs. */
 static void pack_rules(struct rr_buf *b, const struct rain_info *r)
 {
     pack_kv_str(b, "room", r->spec.room_id);
@@ -58,13 +59,15 @@ static void pack_rules(struct rr_buf *b, const struct rain_info *r)
     pack_kv_int(b, "shards", r->spec.shards);
     pack_kv_int(b, "open_at", r->t0_ms);
     pack_kv_int(b, "end_at", r->t1_ms);
+    pack_kv_user(b, "sender", r->spec.sender_id);
+    pack_kv_str(b, "kind", rain_kind_name(r->spec.kind));
 }
 
 enum rr_err push_end(struct saga *s, const struct rain_info *r)
 {
     struct rr_buf b = {0};
 
-    pack_map(&b, 9);
+    pack_map(&b, 11);
     pack_kv_str(&b, "config_code", r->code);
     pack_rules(&b, r);
     pack_kv_ms(&b, "sold_out_at", r->sold_out_at_ms);
@@ -94,7 +97,7 @@ enum rr_err push_result(struct saga *s, const struct rain_info *r, const struct 
     char seed[2 * RAIN_SEED_BYTES + 1];
 
     sodium_bin2hex(seed, sizeof(seed), r->seed, sizeof(r->seed));
-    pack_map(&b, 17);
+    pack_map(&b, 19);
     pack_kv_str(&b, "config_code", r->code);
     pack_rules(&b, r);
     pack_kv_int(&b, "granted", r->total_get);

@@ -69,15 +69,16 @@ static enum rr_err insert_config(struct ledger *l, const struct creation *c)
 
     return db_stmt(
         l->db,
-        "INSERT INTO t_red_packet_config (anchor_id, sender_id, room_id, config_code, status,"
+        "INSERT INTO t_red_packet_config (anchor_id, sender_id, kind, room_id, config_code, status,"
         " total_price, total_count, split, split_ver, lo, hi, limit_per_user, shards, seed,"
         " seed_hash, duration_ms, text, req_id, payload_hash, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        DB_ARGS(db_int(s->sender_id), db_int(s->sender_id), db_str(s->room_id), db_str(r->code),
-                db_int(r->status), db_int(s->total_fen), db_int(s->count), db_int(s->split),
-                db_int(r->split_version), db_int(s->lo_fen), db_int(s->hi_fen), db_int(s->limit),
-                db_int(s->shards), db_bytes(r->seed, sizeof(r->seed)), db_str(r->seed_hash),
-                db_int(s->duration_ms), db_str(s->text), db_str(s->biz_id),
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        DB_ARGS(db_int(s->sender_id), db_int(s->sender_id), db_str(rain_kind_name(s->kind)),
+                db_str(s->room_id), db_str(r->code), db_int(r->status), db_int(s->total_fen),
+                db_int(s->count), db_int(s->split), db_int(r->split_version), db_int(s->lo_fen),
+                db_int(s->hi_fen), db_int(s->limit), db_int(s->shards),
+                db_bytes(r->seed, sizeof(r->seed)), db_str(r->seed_hash), db_int(s->duration_ms),
+                db_str(s->text), db_str(s->biz_id),
                 db_bytes(c->payload_hash, sizeof(c->payload_hash)), db_int(r->created_at_ms)),
         NULL);
 }

@@ -10,7 +10,8 @@
     "c.config_code, c.sender_id, c.room_id, c.req_id, c.text, c.total_price, c.lo, c.hi,"          \
     " c.duration_ms, c.total_count, c.limit_per_user, c.shards, c.split, c.split_ver, c.seed,"     \
     " c.seed_hash, c.status, c.t0, c.t1, c.created_at, c.total_get, c.total_get_price,"            \
-    " c.max_get_price, c.sold_out_at, c.payload_hash"
+    " c.max_get_price, c.sold_out_at, c.payload_hash, c.kind"
+enum { COLS = 26 };
 #define RAIN_SUMS ", SUM(e.settled), SUM(e.refunded), SUM(e.remain), SUM(e.settled_cnt)"
 #define RAIN_BY(from_where)                                                                        \
     "SELECT " RAIN_COLS RAIN_SUMS " FROM (SELECT * FROM t_red_packet_config " from_where           \
@@ -48,11 +49,12 @@ static void row_read(const struct db_rows *r, uint32_t i, struct rain_info *out)
     out->total_get_fen = db_i64(r, i, 21);
     out->max_get_fen = db_i64(r, i, 22);
     out->sold_out_at_ms = db_i64(r, i, 23);
-    if (r->cols > 25) {
-        out->settled_fen = db_i64(r, i, 25);
-        out->refunded_fen = db_i64(r, i, 26);
-        out->remain_fen = db_i64(r, i, 27);
-        out->settled_count = db_i64(r, i, 28);
+    spec->kind = rain_kind_parse(db_text(r, i, 25));
+    if (r->cols > COLS) {
+        out->settled_fen = db_i64(r, i, COLS);
+        out->refunded_fen = db_i64(r, i, COLS + 1);
+        out->remain_fen = db_i64(r, i, COLS + 2);
+        out->settled_count = db_i64(r, i, COLS + 3);
     }
     RR_ASSERT(ok); /* the columns are not wider than the fields */
 }

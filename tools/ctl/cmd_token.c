@@ -16,6 +16,8 @@ struct wanted {
     const char *rooms;
     const char *name;
     const char *ttl;
+    const char *level;
+    const char *since;
     bool may_send;
 };
 
@@ -39,6 +41,10 @@ static int fill_claims(const struct wanted *w, struct token_claims *out)
 
     if (rc == CTL_OK && w->ttl)
         rc = ctl_number("--ttl", w->ttl, 1, TTL_MAX_S, &ttl_s);
+    if (rc == CTL_OK && w->level)
+        rc = ctl_number("--level", w->level, 0, INT32_MAX, &out->level);
+    if (rc == CTL_OK && w->since)
+        rc = ctl_number("--since", w->since, 0, (int64_t)time(NULL), &out->since_s);
     if (rc != CTL_OK)
         return rc;
     if (!w->role || !token_role_parse(w->role, &out->role))
@@ -88,8 +94,9 @@ int cmd_token(struct ctl *ctl)
     struct wanted w = {0};
     struct token_claims claims = {0};
     const struct ctl_option options[] = {
-        {"--user", &w.user, NULL}, {"--role", &w.role, NULL}, {"--rooms", &w.rooms, NULL},
-        {"--name", &w.name, NULL}, {"--ttl", &w.ttl, NULL},   {"--may-send", NULL, &w.may_send},
+        {"--user", &w.user, NULL},   {"--role", &w.role, NULL},   {"--rooms", &w.rooms, NULL},
+        {"--name", &w.name, NULL},   {"--ttl", &w.ttl, NULL},     {"--may-send", NULL, &w.may_send},
+        {"--level", &w.level, NULL}, {"--since", &w.since, NULL},
     };
     size_t n;
 

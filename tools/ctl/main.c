@@ -12,7 +12,7 @@ static const char usage[] =
     "\n"
     "  migrate                          make or update the database and the Kafka topic\n"
     "  token --user N --role viewer|anchor|guest --rooms a,b|'*' [--name S] [--ttl SECONDS]\n"
-    "        [--may-send]               print a viewer's token (JWT)\n"
+    "        [--may-send] [--level N] [--since UNIX_S]   print a viewer's token (JWT)\n"
     "  wallet deposit USER FEN --biz-id ID   put money into a wallet; the same ID never twice\n"
     "  wallet show USER\n"
     "  rain create --room R --sender N --total FEN --count M [--split double-mean|line-cut|equal]\n"

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "rain/kind.h"
 #include "rain/rain.h"
 
 /* What a worker remembers about a live rain. Loaded from RED_PACKET_CONFIG, never from SQL. */
@@ -19,6 +20,8 @@ struct live_rain {
     int64_t t0_ms;
     int64_t t1_ms;
     int64_t total_fen;
+    int64_t sender_id; /* whose money it is; 0: not known */
+    enum rain_kind kind;
     uint32_t count;
     uint32_t limit;
     uint32_t shards;   /* 1…64 */

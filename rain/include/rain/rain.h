@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "protocol/limits.h"
+#include "rain/kind.h"
 
 /*        name         value  wire name  zh */
 #define RAIN_STATUS_MAP(X)                                                                         \
@@ -48,6 +49,7 @@ enum rain_split rain_split_parse(struct rr_slice name);
 
 /* What a sender asks for. Zero means "default" where noted. */
 struct rain_spec {
+    enum rain_kind kind; /* 0 -> rain */
     int64_t sender_id;
     char room_id[RR_ROOM_ID_MAX + 1];
     char biz_id[RR_BIZ_ID_MAX + 1]; /* the client's idempotence key */
@@ -64,7 +66,7 @@ struct rain_spec {
 
 /* Fills the defaults and checks every rule (lo*n <= T <= hi*n, ranges of limits.h, room and biz id
  * charset, UTF-8; line cut takes no hi that could bind).
- * RR_BAD_REQUEST: *field names the first bad field (a constant): sender room biz_id text total
+ * RR_BAD_REQUEST: *field names the first bad field (a constant): kind sender room biz_id text total
  * count split lo hi limit shards duration_ms. */
 RR_MUST_CHECK enum rr_err rain_spec_check(struct rain_spec *spec, const char **field);
 

@@ -50,6 +50,9 @@ struct session {
     enum session_role role;
     bool all_rooms;
     bool may_send;
+    int64_t level; /* of the token, 0 when it says none */
+    int64_t
+        since_s; /* when the user registered, seconds since 1970; 0 when the token says nothing */
     int64_t user_id; /* from the token and from nowhere else */
     int64_t token_exp_s;
     char name[RR_NAME_MAX_BYTES + 1];

@@ -16,7 +16,8 @@ struct rain_info rain_create(struct ledger *l, int64_t total_fen, uint32_t count
     static int made;
     struct rain_info r;
     struct wallet w;
-    struct rain_spec s = {.sender_id = SENDER,
+    struct rain_spec s = {.kind = KIND_RAIN,
+                          .sender_id = SENDER,
                           .total_fen = total_fen,
                           .lo_fen = 1,
                           .hi_fen = total_fen,

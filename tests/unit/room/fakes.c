@@ -285,10 +285,9 @@ void fake_bus_fini(struct fake_bus *b)
 
 /* ---- payloads ---- */
 
-void fake_rain_config(struct rr_buf *b, const char *code, int64_t open_at, int64_t end_at,
-                      int64_t limit, int64_t shards)
+void fake_rain_pairs(struct rr_buf *b, const char *code, int64_t open_at, int64_t end_at,
+                     int64_t limit, int64_t shards)
 {
-    pack_map(b, 8);
     pack_kv_str(b, "config_code", code);
     pack_kv_int(b, "total_count", 100);
     pack_kv_int(b, "total_price", 10000);
@@ -297,6 +296,13 @@ void fake_rain_config(struct rr_buf *b, const char *code, int64_t open_at, int64
     pack_kv_int(b, "open_at", open_at);
     pack_kv_int(b, "end_at", end_at);
     pack_kv_str(b, "split", "equal");
+}
+
+void fake_rain_config(struct rr_buf *b, const char *code, int64_t open_at, int64_t end_at,
+                      int64_t limit, int64_t shards)
+{
+    pack_map(b, 8);
+    fake_rain_pairs(b, code, open_at, end_at, limit, shards);
 }
 
 void fake_rain_code(struct rr_buf *b, const char *code)

@@ -122,6 +122,9 @@ void fake_bus_outs_clear(struct fake_bus *b);
  * packets, 10,000 fen. */
 void fake_rain_config(struct rr_buf *b, const char *code, int64_t open_at, int64_t end_at,
                       int64_t limit, int64_t shards);
+/* Its pairs alone: 8 of a map with more. */
+void fake_rain_pairs(struct rr_buf *b, const char *code, int64_t open_at, int64_t end_at,
+                     int64_t limit, int64_t shards);
 /* {config_code} */
 void fake_rain_code(struct rr_buf *b, const char *code);
 

@@ -83,6 +83,24 @@ static void test_learns_config(void **state)
     assert_null(rains_find(rs, rr_slice_of(NULL, 0)));
 }
 
+/* CONFIG, END and RESULT say whose money it is and what kind; what they do not say is a rain's. */
+static void test_learns_origin(void **state)
+{
+    struct rr_buf b = {0};
+
+    (void)state;
+    assert_int_equal(learn_config("r1", "RED_PACKET_CONFIG", CODE, END_AT, 5), RR_OK);
+    assert_int_equal(find(CODE)->live.kind, KIND_RAIN);
+    assert_int_equal(find(CODE)->live.sender_id, 0);
+    pack_map(&b, 10);
+    fake_rain_pairs(&b, CODE, OPEN_AT, END_AT, 3, 2);
+    pack_kv_str(&b, "kind", "personal");
+    pack_kv_user(&b, "sender", 77);
+    assert_int_equal(learn("r1", "RED_PACKET_CONFIG", &b, 6), RR_OK);
+    assert_int_equal(find(CODE)->live.kind, KIND_PERSONAL);
+    assert_int_equal(find(CODE)->live.sender_id, 77);
+}
+
 static void test_extend(void **state)
 {
     (void)state;
@@ -255,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_learns_config),
+        TEST(test_learns_origin),
         TEST(test_extend),
         TEST(test_end_without_config),
         TEST(test_end_after_config),

@@ -314,6 +314,12 @@ static const struct {
     {H, CLAIMS(",\"iat\":1.5")},
     {H, CLAIMS(",\"iat\":null")},
     {H, CLAIMS(",\"may_send\":1")},
+    {H, CLAIMS(",\"level\":-1")},
+    {H, CLAIMS(",\"level\":\"3\"")},
+    {H, CLAIMS(",\"level\":1.0")},
+    {H, CLAIMS(",\"level\":2147483648")},
+    {H, CLAIMS(",\"since\":-1")},
+    {H, CLAIMS(",\"since\":true")},
     {H, CLAIMS(",\"may_send\":\"true\"")},
     {H, CLAIMS(",\"name\":1")},
     {H, CLAIMS(",\"name\":\"a\\nb\"")},
@@ -602,6 +608,8 @@ static void sign_makes_what_verify_accepts(void **state)
                               .exp_s = NOW + 60,
                               .role = TOKEN_ROLE_GUEST,
                               .may_send = true,
+                              .level = 7,
+                              .since_s = 1700000000,
                               .name = "\"x\" \\ 名",
                               .rooms = (char *)",a,b,"};
     struct token_claims out;
@@ -615,14 +623,20 @@ static void sign_makes_what_verify_accepts(void **state)
     assert_string_equal(out.name, in.name);
     assert_string_equal(out.rooms, ",a,b,");
     assert_true(out.may_send);
+    assert_int_equal(out.level, 7);
+    assert_int_equal(out.since_s, 1700000000);
     token_claims_fini(&out);
     rr_buf_clear(&jwt);
     in.all_rooms = true;
     in.rooms = NULL;
     in.name[0] = 0;
+    in.level = 0;
+    in.since_s = 0;
     assert_int_equal(token_sign_hs256(keys, &in, "redrain", NOW, &jwt), RR_OK);
     assert_int_equal(verify(&jwt, &out), RR_OK);
     assert_true(out.all_rooms);
+    assert_int_equal(out.level, 0);
+    assert_int_equal(out.since_s, 0);
     token_claims_fini(&out);
     rr_buf_fini(&jwt);
 }

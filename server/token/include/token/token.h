@@ -37,6 +37,8 @@ struct token_claims {
     enum token_role role;
     bool all_rooms;
     bool may_send;
+    int64_t level;   /* >= 0; 0 when absent */
+    int64_t since_s; /* when the user registered, seconds since 1970; 0 when absent */
     char name[RR_NAME_MAX_BYTES + 1]; /* UTF-8 without control characters; "" when absent */
     char *rooms; /* ",r1,r2,"; NULL with all_rooms; owned, freed by token_claims_fini */
 };
