@@ -13,6 +13,8 @@ export class Rain {
     this.endedAt = null; // server ms, once RED_PACKET_END came
     this.soldOutAt = null;
     this.result = null; // RED_PACKET_RESULT
+    this.announced = null; // seed_hash of the first RED_PACKET_CONFIG
+    this.proof = null; // what proof-view.js made of the revealed seed
     this.cancelled = false;
     this.outcome = null; // last final no: "SOLD_OUT" | "LIMIT" | "ENDED"
     this.confirming = false; // a grab is PENDING
@@ -22,6 +24,7 @@ export class Rain {
   }
 
   onConfig(config) {
+    this.announced ??= config.seed_hash ?? null;
     this.config = config;
     this.soldOutAt = config.sold_out_at ?? this.soldOutAt;
     // Extended after this page thought it was over.

@@ -3,6 +3,7 @@
 import {byId, el, plain, redraw, setText} from "./dom.js";
 import {language, locale, t} from "./i18n.js";
 import {formatFen} from "./money.js";
+import {drawProof, mark} from "./proof-view.js";
 
 const MESSAGES_MAX = 80;
 const TOP_MAX = 10;
@@ -35,7 +36,7 @@ function noteOf(rain, card) {
 export function drawCard(rain, me) {
   const card = rain.card();
   const settled = rain.wins.every((grant) => grant.state === "settled");
-  const key = [language(), rain.code, card, settled, rain.soldOutAt, rain.result, me];
+  const key = [language(), rain.code, card, settled, rain.soldOutAt, rain.result, rain.proof, me];
   redraw(byId("card"), key, () => drawCardNow(rain, card, me));
 }
 
@@ -54,13 +55,14 @@ function drawCardNow(rain, card, me) {
   setText(byId("best"), best
     ? t("best", {user: userLabel(best.user, me), amount: money(best.amount)}) : "");
   byId("top").replaceChildren(...top.slice(0, TOP_MAX).map(({user, amount}, i) =>
-    el("li", {class: user === me ? "self" : ""},
+    el("li", {class: user === me ? "self" : "", "data-proof": mark(rain.proof?.top?.[i])},
       el("span", {class: "pos", text: String(i + 1)}),
       el("span", {class: "who", text: userLabel(user, me)}),
       el("span", {class: "sum", text: money(amount)}))));
   const place = top.findIndex(({user}) => user === me);
   setText(byId("rank"), place >= 0 ? t("rank", {n: place + 1})
     : top.length >= TOP_MAX ? t("noRank", {n: TOP_MAX}) : "");
+  drawProof(rain, money);
 }
 
 async function copyText(button, text) {

@@ -4,6 +4,7 @@
 import {byId, minutes, plain, setText} from "./dom.js";
 import {applyTexts, language, onLanguage, t, toggleLanguage} from "./i18n.js";
 import {connectionPill, pageClient, readSession} from "./page.js";
+import {proveRain} from "./proof-view.js";
 import {Rain} from "./rain-state.js";
 import {RainView} from "./rain-view.js";
 import {addMessage, drawCard, drawMine, floatText, money} from "./viewer-parts.js";
@@ -311,6 +312,7 @@ function controls() {
     current.dismissed = true;
     draw();
   });
+  byId("prove").addEventListener("click", () => proveRain(current, draw));
   byId("show-result").addEventListener("click", () => {
     current.dismissed = false;
     draw();

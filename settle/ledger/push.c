@@ -24,16 +24,25 @@ static enum rr_err push(struct saga *s, const struct rain_info *r, const char *b
     return err;
 }
 
+/* With the seed, all that the amounts are computed from. 4 pairs. */
+static void pack_split(struct rr_buf *b, const struct rain_info *r)
+{
+    pack_kv_str(b, "split", rain_split_name(r->spec.split));
+    pack_kv_int(b, "split_ver", r->split_version);
+    pack_kv_int(b, "lo", r->spec.lo_fen);
+    pack_kv_int(b, "hi", r->spec.hi_fen);
+}
+
 enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_ms)
 {
     struct rr_buf b = {0};
 
-    pack_map(&b, 16);
+    pack_map(&b, 19);
     pack_kv_str(&b, "config_code", r->code);
     pack_kv_str(&b, "room", r->spec.room_id);
     pack_kv_int(&b, "total_count", r->spec.count);
     pack_kv_int(&b, "total_price", r->spec.total_fen);
-    pack_kv_str(&b, "split", rain_split_name(r->spec.split));
+    pack_split(&b, r);
     pack_kv_int(&b, "limit", r->spec.limit);
     pack_kv_int(&b, "shards", r->spec.shards);
     pack_kv_int(&b, "open_at", r->t0_ms);
@@ -85,9 +94,11 @@ enum rr_err push_cancel(struct saga *s, const struct rain_info *r)
 
 static void pack_winner(struct rr_buf *b, const struct rain_winner *w)
 {
-    pack_map(b, 2);
+    pack_map(b, 4);
     pack_kv_user(b, "user", w->user_id);
     pack_kv_int(b, "amount", w->amount_fen);
+    pack_kv_int(b, "shard", w->shard);
+    pack_kv_int(b, "no", w->packet_no);
 }
 
 enum rr_err push_result(struct saga *s, const struct rain_info *r, const struct rain_winner *top,
@@ -97,9 +108,10 @@ enum rr_err push_result(struct saga *s, const struct rain_info *r, const struct 
     char seed[2 * RAIN_SEED_BYTES + 1];
 
     sodium_bin2hex(seed, sizeof(seed), r->seed, sizeof(r->seed));
-    pack_map(&b, 19);
+    pack_map(&b, 23);
     pack_kv_str(&b, "config_code", r->code);
     pack_rules(&b, r);
+    pack_split(&b, r);
     pack_kv_int(&b, "granted", r->total_get);
     pack_kv_int(&b, "granted_price", r->total_get_fen);
     pack_kv_int(&b, "refunded_price", r->refunded_fen);

@@ -31,13 +31,16 @@ static enum rr_err read_top(struct ledger *l, const char *code, struct rain_winn
 
     *n = 0;
     if (!err)
-        err = db_select(l->db,
-                        "SELECT user_id, amount FROM rp_grant WHERE code = ? AND state <> 3"
-                        " ORDER BY amount DESC, granted_at, user_id, seq LIMIT 10",
-                        DB_ARGS(db_str(code)), &rows);
+        err = db_select(
+            l->db,
+            "SELECT user_id, amount, shard, packet_no FROM rp_grant WHERE code = ? AND state <> 3"
+            " ORDER BY amount DESC, granted_at, user_id, seq LIMIT 10",
+            DB_ARGS(db_str(code)), &rows);
     for (uint32_t i = 0; !err && i < rows.n && i < TOP_MAX; i++)
-        top[(*n)++] =
-            (struct rain_winner){.user_id = db_i64(&rows, i, 0), .amount_fen = db_i64(&rows, i, 1)};
+        top[(*n)++] = (struct rain_winner){.user_id = db_i64(&rows, i, 0),
+                                           .amount_fen = db_i64(&rows, i, 1),
+                                           .shard = (uint32_t)db_i64(&rows, i, 2),
+                                           .packet_no = (uint32_t)db_i64(&rows, i, 3)};
     db_rows_fini(&rows);
     return err;
 }

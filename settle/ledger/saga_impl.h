@@ -65,6 +65,8 @@ RR_MUST_CHECK enum rr_err push_cancel(struct saga *s, const struct rain_info *r)
 struct rain_winner {
     int64_t user_id;
     int64_t amount_fen;
+    uint32_t shard;
+    uint32_t packet_no;
 };
 RR_MUST_CHECK enum rr_err push_result(struct saga *s, const struct rain_info *r,
                                       const struct rain_winner *top, uint32_t n);

@@ -186,6 +186,19 @@ test("what the viewers see is what SQL holds", async () => {
   assert.ok((await text(desktop, "best")).replace(/[^\d]/g, "").endsWith(String(amounts[0])));
 });
 
+test("the page proves the rain: own packets and the luckiest are ticked", async () => {
+  for (const where of [phone, desktop]) {
+    await where.byTest("prove").click();
+    await until("proven", async () =>
+      (await where.byTest("proof").getAttribute("data-ok")) === "yes");
+    const marks = (list) => where.page.$$eval(`${list} li`, (nodes) => nodes.map((n) => n.dataset.proof));
+    assert.deepEqual(await marks("#proof-mine"), Array(LIMIT).fill("yes"));
+    assert.deepEqual(await marks("#top"), Array(2 * LIMIT).fill("yes"));
+    assert.deepEqual(await marks("#proof-checks"), ["yes", "yes", "yes"]);
+    assert.match(await text(where, "proof-verdict"), /验证通过/);
+  }
+});
+
 test("what the console shows is what SQL holds", async () => {
   const [escrow] = await stack.sql("SELECT SUM(total) AS total, SUM(settled) AS settled, "
     + "SUM(refunded) AS refunded, SUM(remain) AS remain FROM rp_escrow WHERE code = ?", [code]);

@@ -136,14 +136,15 @@ const replies = [
 
 const pushes = [
   push("RED_PACKET_CONFIG", {config_code: CODE, room: "r1", total_count: 200, total_price: 100000,
-    split: "double-mean", limit: 1, shards: 1, open_at: NOW + 5000, end_at: NOW + 65000, now: NOW,
+    split: "double-mean", split_ver: 1, lo: 1, hi: 100000, limit: 1, shards: 1, open_at: NOW + 5000, end_at: NOW + 65000, now: NOW,
     countdown_ms: 5000, seed_hash: HASH, text: "新年快乐", sender: "9", sold_out_at: null}, inRoom),
   push("RED_PACKET_TICK", {config_code: CODE, granted: 42, granted_price: 21000, total_count: 200,
     now: NOW + 6000}, {room: "r1"}),
   push("RED_PACKET_END", {config_code: CODE, end_at: NOW + 65000, sold_out_at: NOW + 9000}, {room: "r1"}),
   push("RED_PACKET_RESULT", {config_code: CODE, total_count: 200, total_price: 100000, granted: 199,
-    granted_price: 99500, refunded_price: 500, max_price: 990, best: {user: "1001", amount: 990},
-    top: [{user: "1001", amount: 990}, {user: "1002", amount: 960}], sold_out_at: null,
+    granted_price: 99500, refunded_price: 500, max_price: 990, split: "double-mean", split_ver: 1,
+    lo: 1, hi: 100000, best: {user: "1001", amount: 990, shard: 0, no: 17}, top: [{user: "1001", amount: 990, shard: 0, no: 17},
+      {user: "1002", amount: 960, shard: 0, no: 3}], sold_out_at: null,
     seed: HASH, seed_hash: HASH}, {...inRoom, seq: 4294967296}),
   push("RED_PACKET_CANCEL", {config_code: CODE}, inRoom),
   push("ROOM_COUNT", {online: 10000}, {room: "r1"}),

@@ -25,6 +25,13 @@ static const char usage[] =
     "  split check --split X --total FEN --count N --runs R [--lo FEN] [--hi FEN]\n"
     "        [--seed HEX]               statistics of a splitter\n"
     "  verify [CODE|--all]              check the books; exit code 1 on a finding\n"
+    "  prove CODE [--list]              recompute the amounts of a rain that is over from its "
+    "seed,\n"
+    "                                   compare them with every grant; exit code 1 when they "
+    "differ\n"
+    "  prove --seed HEX --code C --total FEN --count N --split X [--lo FEN] [--hi FEN]\n"
+    "        [--shards S] [--split-ver V] [--seed-hash HEX] [--list]   the same without any "
+    "service\n"
     "  doctor                           what works, and what to do about the rest\n"
     "\n"
     "  --check-config, --print-config, --print-default-config, --version, --help\n";
@@ -33,8 +40,9 @@ static const struct {
     const char *name;
     int (*run)(struct ctl *ctl);
 } commands[] = {
-    {"migrate", cmd_migrate}, {"token", cmd_token},   {"wallet", cmd_wallet}, {"rain", cmd_rain},
-    {"split", cmd_split},     {"verify", cmd_verify}, {"doctor", cmd_doctor},
+    {"migrate", cmd_migrate}, {"token", cmd_token},   {"wallet", cmd_wallet},
+    {"rain", cmd_rain},       {"split", cmd_split},   {"verify", cmd_verify},
+    {"prove", cmd_prove},     {"doctor", cmd_doctor},
 };
 
 int main(int argc, char **argv)

@@ -98,7 +98,7 @@ static void start_opens_and_tells_once(void **state)
     assert_int_equal(saga_start(&saga, NULL, r.code, 3000, 20000, &r), RR_CONFLICT);
 
     p = fake_push_of(&f, "RED_PACKET_CONFIG", 0);
-    assert_int_equal(map_of(p).as.n, 16);
+    assert_int_equal(map_of(p).as.n, 19);
     assert_int_equal(int_of(p, "open_at"), r.t0_ms);
     assert_int_equal(int_of(p, "countdown_ms"), 3000);
     assert_string_equal(p->room_id, "r1");

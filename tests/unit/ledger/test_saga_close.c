@@ -37,7 +37,7 @@ static void close_refunds_what_was_not_granted(void **state)
     assert_true(fake_at(&f, r.code, 0)->retired && fake_at(&f, r.code, 1)->retired);
     assert_int_equal(map_of(fake_push_of(&f, "RED_PACKET_END", 0)).as.n, 11);
     assert_int_equal(int_of(fake_push_of(&f, "RED_PACKET_END", 0), "end_at"), f.now_ms);
-    assert_int_equal(map_of(fake_push_of(&f, "RED_PACKET_RESULT", 0)).as.n, 19);
+    assert_int_equal(map_of(fake_push_of(&f, "RED_PACKET_RESULT", 0)).as.n, 23);
     assert_int_equal(int_of(fake_push_of(&f, "RED_PACKET_RESULT", 0), "granted_price"),
                      granted_fen);
     assert_int_equal(fake_push_of(&f, "RED_PACKET_RESULT", 0)->final, 1);
