@@ -8,6 +8,7 @@
 #include "protocol/unpack.h"
 #include "rain_job.h"
 
+#include <errno.h>
 #include <libwebsockets.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,93 @@ static void route_rains(struct admin *a, const struct admin_request *rq, struct 
     run_with_body(a, rq, j);
 }
 
+/* The stored answer goes out as it is: a repeat gets the same bytes. */
+static void wallet_op_answer(struct rain_job *j)
+{
+    struct admin *a = j->owner;
+    struct rr_buf b = {0};
+
+    if (j->err != RR_OK && j->err != RR_DUPLICATE) {
+        answer_error(a, j->session_id, j->err, j->wallet_done.field, j->wallet_done.reason);
+        return;
+    }
+    rr_buf_puts(&b, j->wallet_done.answer);
+    if (j->err == RR_DUPLICATE)
+        admin_http_replayed(a->http, j->session_id);
+    admin_http_answer(a->http, j->session_id, 200, TYPE_JSON, &b);
+    rr_buf_fini(&b);
+}
+
+static void route_wallet_op(struct admin *a, const struct admin_request *rq, struct rr_slice name)
+{
+    enum wallet_op op = rq->post ? wallet_op_parse(name) : WALLET_NONE;
+    struct rain_job *j = NULL;
+
+    if (op == WALLET_NONE) {
+        answer_error(a, rq->id, RR_NOT_FOUND, NULL, NULL);
+        return;
+    }
+    if (!wallet_key_valid(rr_slice_str(rq->key))) {
+        answer_error(a, rq->id, RR_BAD_REQUEST, "Idempotency-Key",
+                     rq->key[0] ? "1 to 64 printable characters, no space, quote or backslash"
+                                : "the header is missing");
+        return;
+    }
+    j = rain_job_alloc(RAIN_JOB_WALLET_OP, wallet_op_answer, a);
+    j->wallet_op.op = op;
+    memcpy(j->wallet_op.biz_id, rq->key, strlen(rq->key) + 1);
+    run_with_body(a, rq, j);
+}
+
+/* lws puts a sign of its own between the arguments of a query string. */
+static const char query_ends[] = "&;,";
+
+/* A number of a query string; *out keeps its value when there is none. */
+static bool query_number(const char *query, const char *name, int64_t min, int64_t max,
+                         int64_t *out)
+{
+    size_t len = strlen(name);
+    const char *at = query;
+    char *end = NULL;
+    long long v = 0;
+
+    while (at && !(strncmp(at, name, len) == 0 && at[len] == '=')) {
+        at = strpbrk(at, query_ends);
+        at = at ? at + 1 : NULL;
+    }
+    if (!at)
+        return true;
+    at += len + 1;
+    if (*at < '0' || *at > '9')
+        return false;
+    errno = 0;
+    v = strtoll(at, &end, 10);
+    if (errno || (*end && !strchr(query_ends, *end)) || v < min || v > max)
+        return false;
+    *out = v;
+    return true;
+}
+
+static void route_wallet_log(struct admin *a, const struct admin_request *rq, int64_t user_id)
+{
+    struct rain_job *j = job_new(a, RAIN_JOB_WALLET_LOG);
+    int64_t limit = 50;
+    const char *bad = NULL;
+
+    j->user_id = user_id;
+    if (!query_number(rq->query, "limit", 1, RAIN_JOB_WALLET_LOG_MAX, &limit))
+        bad = "limit";
+    if (!query_number(rq->query, "before", 1, INT64_MAX, &j->before_ms))
+        bad = "before";
+    if (bad) {
+        rain_job_free(j);
+        answer_error(a, rq->id, RR_BAD_REQUEST, bad, NULL);
+        return;
+    }
+    j->wallet_log_n = (uint32_t)limit;
+    submit(a, rq, j);
+}
+
 static void route_wallets(struct admin *a, const struct admin_request *rq, struct rr_slice user,
                           struct rr_slice action)
 {
@@ -190,6 +278,10 @@ static void route_wallets(struct admin *a, const struct admin_request *rq, struc
     int64_t user_id = 0;
 
     if (unpack_user_id(user, &user_id) == RR_OK) {
+        if (!rq->post && rr_slice_eq_str(action, "log")) {
+            route_wallet_log(a, rq, user_id);
+            return;
+        }
         if (rq->post && rr_slice_eq_str(action, "deposit"))
             j = job_new(a, RAIN_JOB_DEPOSIT);
         else if (!rq->post && action.len == 0)
@@ -248,6 +340,8 @@ static void route_api(struct admin *a, const struct admin_request *rq, const cha
         route_rains(a, rq, id, action);
     else if (rr_slice_eq_str(kind, "wallets"))
         route_wallets(a, rq, id, action);
+    else if (rr_slice_eq_str(kind, "wallet") && action.len == 0)
+        route_wallet_op(a, rq, id);
     else
         answer_error(a, rq->id, RR_NOT_FOUND, NULL, NULL);
 }

@@ -27,6 +27,7 @@ struct http_answer {
     unsigned char *out; /* LWS_PRE + body; owned */
     size_t out_len;
     bool headers_sent;
+    bool replayed; /* the answer of an earlier request, said in a header */
     UT_hash_handle hh;
 };
 
@@ -64,6 +65,20 @@ static void copy_header(struct lws *wsi, enum lws_token_indexes token, char *buf
         buf[0] = 0;
 }
 
+/* Unknown to lws, so it is kept by its name. */
+static void copy_key(struct lws *wsi, struct admin_request *rq)
+{
+    static const char name[] = "idempotency-key:";
+    int len = lws_hdr_custom_length(wsi, name, sizeof(name) - 1);
+
+    if (len <= 0)
+        return;
+    if (len > RR_BIZ_ID_MAX)
+        memset(rq->key, '-', sizeof(rq->key) - 1); /* too long to be valid */
+    else if (lws_hdr_custom_copy(wsi, rq->key, sizeof(rq->key), name, sizeof(name) - 1) < 0)
+        rq->key[0] = 0;
+}
+
 static struct http_answer *request_begin(struct admin_http *h, struct lws *wsi, struct http_conn *c)
 {
     struct http_answer *a = rr_xcalloc(1, sizeof(*a));
@@ -77,6 +92,7 @@ static struct http_answer *request_begin(struct admin_http *h, struct lws *wsi, 
                 sizeof(a->rq.path));
     copy_header(wsi, WSI_TOKEN_HTTP_URI_ARGS, a->rq.query, sizeof(a->rq.query));
     copy_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, auth, sizeof(auth));
+    copy_key(wsi, &a->rq);
     if (strncasecmp(auth, "Bearer ", 7) == 0)
         (void)rr_slice_copy(rr_slice_str(auth + 7), a->rq.bearer, sizeof(a->rq.bearer));
     HASH_ADD(hh, h->requests, rq.id, sizeof(a->rq.id), a);
@@ -122,6 +138,9 @@ static int send_headers(struct lws *wsi, struct http_answer *a)
                                      end) ||
         lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CACHE_CONTROL,
                                      (const unsigned char *)"no-store", 8, &p, end) ||
+        (a->replayed &&
+         lws_add_http_header_by_name(wsi, (const unsigned char *)"idempotency-replayed:",
+                                     (const unsigned char *)"true", 4, &p, end)) ||
         lws_add_http_header_content_length(wsi, a->out_len, &p, end) ||
         lws_finalize_write_http_header(wsi, start, &p, end))
         return -1;
@@ -160,6 +179,15 @@ void admin_http_answer(struct admin_http *h, uint64_t request_id, unsigned statu
     if (body->len)
         memcpy(a->out + LWS_PRE, body->p, body->len);
     lws_callback_on_writable(a->conn->wsi);
+}
+
+void admin_http_replayed(struct admin_http *h, uint64_t request_id)
+{
+    struct http_answer *a = NULL;
+
+    HASH_FIND(hh, h->requests, &request_id, sizeof(request_id), a);
+    if (a)
+        a->replayed = true;
 }
 
 static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,

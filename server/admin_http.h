@@ -4,6 +4,7 @@
 #define SERVER_ADMIN_HTTP_H
 
 #include "admin.h"
+#include "protocol/limits.h"
 
 enum { ADMIN_BODY_MAX = 64 * 1024, ADMIN_PATH_MAX = 256 };
 
@@ -13,6 +14,8 @@ struct admin_request {
     char path[ADMIN_PATH_MAX];  /* without the query */
     char query[ADMIN_PATH_MAX]; /* as sent, not decoded */
     char bearer[256];           /* "" when absent */
+    /* Idempotency-Key; "" when absent, longer than any valid one when too long */
+    char key[RR_BIZ_ID_MAX + 2];
     struct rr_buf body;
 };
 
@@ -25,6 +28,9 @@ void admin_http_free(struct admin_http *h);
  * "text/plain; version=0.0.4". */
 void admin_http_answer(struct admin_http *h, uint64_t request_id, unsigned status, const char *type,
                        const struct rr_buf *body);
+
+/* The answer that follows will carry "Idempotency-Replayed: true". */
+void admin_http_replayed(struct admin_http *h, uint64_t request_id);
 
 /* admin_api.c: routes a whole request. It is answered before this returns, or later by its id. */
 void admin_route(struct admin *a, const struct admin_request *rq);

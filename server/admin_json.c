@@ -164,6 +164,18 @@ static enum rr_err fill_start(json_t *o, struct rain_job *j, const char **field)
                           &j->duration_ms, field);
 }
 
+static enum rr_err fill_wallet_op(json_t *o, struct rain_job *j, const char **field)
+{
+    struct wallet_request *r = &j->wallet_op;
+    enum rr_err err = take_user(o, "user", &r->user_id, field);
+
+    if (!err && wallet_op_has_to(r->op))
+        err = take_user(o, "to", &r->to_user_id, field);
+    if (!err && wallet_op_has_of(r->op))
+        err = take_str(o, "of", true, r->of, sizeof(r->of), field);
+    return err ? err : take_int(o, "amount", true, 1, RR_FEN_MAX, &r->amount_fen, field);
+}
+
 static enum rr_err fill(json_t *o, struct rain_job *j, const char **field)
 {
     enum rr_err err = RR_OK;
@@ -177,6 +189,7 @@ static enum rr_err fill(json_t *o, struct rain_job *j, const char **field)
     case RAIN_JOB_DEPOSIT:
         err = take_int(o, "amount", true, 1, RR_FEN_MAX, &j->amount_fen, field);
         return err ? err : take_str(o, "biz_id", true, j->biz_id, sizeof(j->biz_id), field);
+    case RAIN_JOB_WALLET_OP: return fill_wallet_op(o, j, field);
     default: return RR_OK;
     }
 }
@@ -232,6 +245,28 @@ static json_t *rain_json(const struct rain_info *r)
     return o;
 }
 
+static json_t *wallet_log_json(const struct rain_job *j)
+{
+    json_t *o = json_object();
+    json_t *list = json_array();
+
+    user_set(o, "user", j->user_id);
+    for (uint32_t i = 0; i < j->wallet_log_n; i++) {
+        const struct wallet_log_row *r = &j->wallet_log[i];
+        bool noted = r->after_fen >= 0;
+
+        json_array_append_new(
+            list, json_pack("{s:I, s:s, s:I, s:o, s:o, s:s, s:s, s:I}", "id", (json_int_t)r->id,
+                            "account", r->frozen ? "frozen" : "balance", "delta",
+                            (json_int_t)r->delta_fen, "before",
+                            noted ? json_integer(r->before_fen) : json_null(), "after",
+                            noted ? json_integer(r->after_fen) : json_null(), "type", r->biz_type,
+                            "biz_id", r->biz_id, "at", (json_int_t)r->at_ms));
+    }
+    json_object_set_new(o, "log", list);
+    return o;
+}
+
 static json_t *result_json(const struct rain_job *j)
 {
     json_t *o = NULL;
@@ -245,6 +280,7 @@ static json_t *result_json(const struct rain_job *j)
         json_object_set_new(o, "balance", json_integer(j->wallet.balance_fen));
         json_object_set_new(o, "frozen", json_integer(j->wallet.frozen_fen));
         return o;
+    case RAIN_JOB_WALLET_LOG: return wallet_log_json(j);
     case RAIN_JOB_PUSH: return json_object();
     case RAIN_JOB_LIST:
         list = json_array();

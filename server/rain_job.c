@@ -31,6 +31,8 @@ struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct r
     j->rains = rr_xcalloc(kind == RAIN_JOB_LIST ? RAIN_JOB_LIST_MAX : 1, sizeof(*j->rains));
     if (kind == RAIN_JOB_GRANTS)
         j->grants = rr_xcalloc(RAIN_JOB_GRANTS_MAX, sizeof(*j->grants));
+    if (kind == RAIN_JOB_WALLET_LOG)
+        j->wallet_log = rr_xcalloc(RAIN_JOB_WALLET_LOG_MAX, sizeof(*j->wallet_log));
     return j;
 }
 
@@ -74,6 +76,7 @@ void rain_job_free(struct rain_job *j)
         return;
     free(j->rains);
     free(j->grants);
+    free(j->wallet_log);
     free(j->payload);
     free(j);
 }
@@ -177,6 +180,13 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
         j->err = ledger_deposit(ctx->ledger, j->user_id, j->amount_fen, j->biz_id, &j->wallet);
         break;
     case RAIN_JOB_WALLET: j->err = ledger_wallet(ctx->ledger, j->user_id, &j->wallet); break;
+    case RAIN_JOB_WALLET_OP:
+        j->err = ledger_wallet_op(ctx->ledger, &j->wallet_op, &j->wallet_done);
+        break;
+    case RAIN_JOB_WALLET_LOG:
+        j->err = ledger_wallet_log(ctx->ledger, j->user_id, j->before_ms, j->wallet_log,
+                                   j->wallet_log_n, &j->wallet_log_n);
+        break;
     case RAIN_JOB_SETTLER_METRICS: run_settler_metrics(j, ctx); break;
     case RAIN_JOB_PUSH:
         j->err = ctx->saga.notify->push_room(ctx->saga.notify->impl, j->room_id, j->biz_code,

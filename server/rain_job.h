@@ -5,6 +5,7 @@
 #define SERVER_RAIN_JOB_H
 
 #include "db_pool.h"
+#include "ledger/wallet_op.h"
 #include "room/session.h"
 
 struct worker;
@@ -21,11 +22,13 @@ enum rain_job_kind {
     RAIN_JOB_GRANTS,
     RAIN_JOB_DEPOSIT,
     RAIN_JOB_WALLET,
+    RAIN_JOB_WALLET_OP,
+    RAIN_JOB_WALLET_LOG,
     RAIN_JOB_PUSH,
     RAIN_JOB_SETTLER_METRICS
 };
 
-enum { RAIN_JOB_LIST_MAX = 50, RAIN_JOB_GRANTS_MAX = 100 };
+enum { RAIN_JOB_LIST_MAX = 50, RAIN_JOB_GRANTS_MAX = 100, RAIN_JOB_WALLET_LOG_MAX = 500 };
 
 /* A grant in Redis or in SQL; amount only when it is in SQL. */
 struct rain_job_grant {
@@ -52,7 +55,8 @@ struct rain_job {
     int64_t duration_ms;
     int64_t add_ms;
     int64_t amount_fen;
-    int64_t before_ms;
+    int64_t before_ms;                  /* WALLET_LOG: an id */
+    struct wallet_request wallet_op;    /* WALLET_OP */
     uint32_t shards;                    /* GRANTS with a code: of that rain, 0: not known */
     char biz_code[RR_BIZ_CODE_MAX + 1]; /* PUSH */
     char *payload; /* PUSH: one msgpack value; SETTLER_METRICS: the text read; owned */
@@ -65,7 +69,10 @@ struct rain_job {
     struct rain_job_grant *grants; /* owned */
     uint32_t grants_n;
     struct wallet wallet;
-    int64_t lag_ms; /* LIST, SHOW: how far the books are behind; -1: not known */
+    struct wallet_done wallet_done;    /* WALLET_OP */
+    struct wallet_log_row *wallet_log; /* WALLET_LOG; owned */
+    uint32_t wallet_log_n;             /* in: at most; out: how many */
+    int64_t lag_ms;                    /* LIST, SHOW: how far the books are behind; -1: not known */
 };
 
 /* A job whose answer goes to s as the REPLY to req_id. */

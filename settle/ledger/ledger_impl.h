@@ -6,6 +6,7 @@
 #include "db.h"
 #include "ledger/ledger.h"
 #include "ledger/settle_batch.h"
+#include "ledger/wallet_op.h"
 #include "rain_cache.h"
 
 struct ledger {
@@ -55,5 +56,8 @@ RR_MUST_CHECK enum rr_err ledger__rain_find(struct ledger *l, int64_t sender_id,
 /* balance += delta (delta > 0), inserting the row if needed; *after is the new balance. In a transaction. */
 RR_MUST_CHECK enum rr_err ledger__wallet_add(struct ledger *l, int64_t user_id, int64_t delta_fen,
                                              int64_t *after_fen);
+/* As ledger_wallet_op(), with any printable biz id: deposits take more than the HTTP header does. */
+RR_MUST_CHECK enum rr_err ledger__wallet_op(struct ledger *l, const struct wallet_request *r,
+                                            struct wallet_done *out);
 
 #endif

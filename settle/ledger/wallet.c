@@ -62,57 +62,6 @@ enum rr_err ledger__wallet_add(struct ledger *l, int64_t user_id, int64_t delta_
     return err;
 }
 
-struct deposit {
-    int64_t user_id;
-    int64_t amount_fen;
-    const char *biz_id;
-};
-
-static enum rr_err deposit_tx(struct ledger *l, void *arg)
-{
-    const struct deposit *p = arg;
-    char user[24];
-    int64_t after_fen = 0;
-    int64_t now_ms = ledger__now_ms();
-    enum rr_err err = ledger__wallet_add(l, p->user_id, p->amount_fen, &after_fen);
-
-    if (err)
-        return err;
-    snprintf(user, sizeof(user), "%" PRId64, p->user_id);
-    return db_stmt(l->db,
-                   "INSERT INTO account_log (account_kind, account_id, delta, balance_after,"
-                   " biz_type, biz_id, leg, created_at) VALUES"
-                   " ('external', 'deposit', ?, NULL, 'deposit', ?, 0, ?),"
-                   " ('balance', ?, ?, ?, 'deposit', ?, 1, ?)",
-                   DB_ARGS(db_int(-p->amount_fen), db_str(p->biz_id), db_int(now_ms), db_str(user),
-                           db_int(p->amount_fen), db_int(after_fen), db_str(p->biz_id),
-                           db_int(now_ms)),
-                   NULL);
-}
-
-/* The biz id was used: by the same request, or by another one? */
-static enum rr_err deposit_again(struct ledger *l, const struct deposit *p)
-{
-    struct db_rows rows;
-    char user[24];
-    enum rr_err err = db_open(l->db);
-
-    if (err)
-        return err;
-    snprintf(user, sizeof(user), "%" PRId64, p->user_id);
-    err = db_select(l->db,
-                    "SELECT account_id, delta FROM account_log"
-                    " WHERE biz_type = 'deposit' AND biz_id = ? AND leg = 1",
-                    DB_ARGS(db_str(p->biz_id)), &rows);
-    if (!err)
-        err = rows.n == 1 && rr_slice_eq_str(db_text(&rows, 0, 0), user) &&
-                      db_i64(&rows, 0, 1) == p->amount_fen
-                  ? RR_DUPLICATE
-                  : RR_CONFLICT;
-    db_rows_fini(&rows);
-    return err;
-}
-
 static bool biz_id_valid(const char *biz_id)
 {
     size_t len = strlen(biz_id);
@@ -129,18 +78,55 @@ static bool biz_id_valid(const char *biz_id)
 enum rr_err ledger_deposit(struct ledger *l, int64_t user_id, int64_t amount_fen,
                            const char *biz_id, struct wallet *out)
 {
-    struct deposit p = {.user_id = user_id, .amount_fen = amount_fen, .biz_id = biz_id};
+    struct wallet_request r = {
+        .op = WALLET_DEPOSIT, .user_id = user_id, .amount_fen = amount_fen, .biz_id = ""};
+    struct wallet_done done;
     enum rr_err err = RR_OK;
     enum rr_err read = RR_OK;
 
     *out = (struct wallet){.user_id = user_id};
-    if (user_id <= 0 || amount_fen <= 0 || amount_fen > RR_FEN_MAX || !biz_id_valid(biz_id))
+    if (!biz_id_valid(biz_id))
         return RR_BAD_REQUEST;
-    err = ledger__tx(l, deposit_tx, &p);
-    if (err == RR_DUPLICATE)
-        err = deposit_again(l, &p);
+    memcpy(r.biz_id, biz_id, strlen(biz_id) + 1);
+    err = ledger__wallet_op(l, &r, &done);
     if (err && err != RR_DUPLICATE)
         return err;
     read = ledger_wallet(l, user_id, out);
     return read ? read : err;
+}
+
+/* ---- the log of a wallet ---- */
+
+enum rr_err ledger_wallet_log(struct ledger *l, int64_t user_id, int64_t before_id,
+                              struct wallet_log_row *out, uint32_t max, uint32_t *n)
+{
+    struct db_rows rows = {.cols = 0};
+    char user[24];
+    enum rr_err err = db_open(l->db);
+
+    *n = 0;
+    if (err)
+        return err;
+    snprintf(user, sizeof(user), "%" PRId64, user_id);
+    err = db_select(
+        l->db,
+        "SELECT id, account_kind, delta, balance_before, balance_after, created_at,"
+        " biz_type, biz_id FROM account_log WHERE account_id = ? AND id < ?"
+        " AND account_kind IN ('balance', 'frozen') ORDER BY id DESC LIMIT ?",
+        DB_ARGS(db_str(user), db_int(before_id > 0 ? before_id : INT64_MAX), db_int(max)), &rows);
+    for (uint32_t i = 0; !err && i < rows.n && i < max; i++) {
+        struct wallet_log_row *row = &out[(*n)++];
+        bool noted = !db_null_at(&rows, i, 4);
+
+        *row = (struct wallet_log_row){.id = db_i64(&rows, i, 0),
+                                       .frozen = rr_slice_eq_str(db_text(&rows, i, 1), "frozen"),
+                                       .delta_fen = db_i64(&rows, i, 2),
+                                       .before_fen = noted ? db_i64(&rows, i, 3) : -1,
+                                       .after_fen = noted ? db_i64(&rows, i, 4) : -1,
+                                       .at_ms = db_i64(&rows, i, 5)};
+        RR_ASSERT(db_copy(&rows, i, 6, row->biz_type, sizeof(row->biz_type)));
+        RR_ASSERT(db_copy(&rows, i, 7, row->biz_id, sizeof(row->biz_id)));
+    }
+    db_rows_fini(&rows);
+    return err;
 }

@@ -21,6 +21,7 @@ struct request {
     const char *path;
     const char *body;  /* NULL: none */
     const char *token; /* NULL: none */
+    const char *key;   /* Idempotency-Key; NULL: none */
 };
 
 static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
@@ -40,6 +41,10 @@ static struct curl_slist *headers_of(const struct request *r)
         list = curl_slist_append(list, "Content-Type: application/json");
     if (r->token) {
         snprintf(line, sizeof(line), "Authorization: Bearer %s", r->token);
+        list = curl_slist_append(list, line);
+    }
+    if (r->key) {
+        snprintf(line, sizeof(line), "Idempotency-Key: %s", r->key);
         list = curl_slist_append(list, line);
     }
     /* Without it curl asks for permission to send a large body. */
@@ -137,11 +142,9 @@ static int report_error(const struct ctl *ctl, long status, const json_t *answer
                     reason ? reason : "", status);
 }
 
-int ctl_api(const struct ctl *ctl, const char *method, const char *path, const json_t *body,
-            json_t **out)
+static int call(const struct ctl *ctl, struct request r, const json_t *body, json_t **out)
 {
     char token[TOKEN_MAX];
-    struct request r = {.method = method, .path = path, .token = token};
     struct rr_buf answer = {0};
     char *text = NULL;
     int rc = token_read(ctl, token);
@@ -149,6 +152,7 @@ int ctl_api(const struct ctl *ctl, const char *method, const char *path, const j
     *out = NULL;
     if (rc != CTL_OK)
         return rc;
+    r.token = token;
     text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     r.body = text;
     long status = http(ctl, &r, &answer);
@@ -162,7 +166,7 @@ int ctl_api(const struct ctl *ctl, const char *method, const char *path, const j
     if (status >= 400)
         rc = report_error(ctl, status, *out);
     else if (!*out)
-        rc = ctl_fail("the answer of %s is not JSON", path);
+        rc = ctl_fail("the answer of %s is not JSON", r.path);
     if (rc != CTL_OK) {
         json_decref(*out);
         *out = NULL;
@@ -172,6 +176,18 @@ out:
     rr_buf_fini(&answer);
     free(text);
     return rc;
+}
+
+int ctl_api(const struct ctl *ctl, const char *method, const char *path, const json_t *body,
+            json_t **out)
+{
+    return call(ctl, (struct request){.method = method, .path = path}, body, out);
+}
+
+int ctl_api_key(const struct ctl *ctl, const char *path, const char *key, const json_t *body,
+                json_t **out)
+{
+    return call(ctl, (struct request){.method = "POST", .path = path, .key = key}, body, out);
 }
 
 long ctl_get_text(const struct ctl *ctl, const char *path, char **text)

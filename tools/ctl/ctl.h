@@ -58,6 +58,9 @@ void ctl_print(const struct ctl *ctl, const json_t *object);
  * text and what to do were printed. */
 RR_MUST_CHECK int ctl_api(const struct ctl *ctl, const char *method, const char *path,
                           const json_t *body, json_t **out);
+/* The same with an Idempotency-Key. */
+RR_MUST_CHECK int ctl_api_key(const struct ctl *ctl, const char *path, const char *key,
+                              const json_t *body, json_t **out);
 /* GET without a token: HTTP status (0: no connection) and the text, which the caller frees. */
 long ctl_get_text(const struct ctl *ctl, const char *path, char **text);
 

@@ -32,10 +32,11 @@ static struct rain_spec spec_of(int64_t sender, int64_t total_fen, uint32_t coun
 static void migrate_twice_is_a_noop(void **state)
 {
     struct ledger *l = testdb_open();
+    int64_t files = testdb_int(l, "SELECT COUNT(*) FROM rp_schema");
 
     (void)state;
     assert_int_equal(ledger_migrate(l), RR_OK);
-    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_schema"), 1);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_schema"), files);
     testdb_close(l);
 }
 
