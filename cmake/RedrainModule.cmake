@@ -1,6 +1,9 @@
 # Options every target of ours is compiled with.
 add_library(rr_options INTERFACE)
 target_compile_definitions(rr_options INTERFACE _GNU_SOURCE)
+if(RR_FAILPOINTS)
+  target_compile_definitions(rr_options INTERFACE RR_FAILPOINTS)
+endif()
 target_compile_options(rr_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
   -fno-common -fstack-protector-strong)

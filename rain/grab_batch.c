@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "shard_map.h"
 
 enum { ITEMS_DEFAULT = 128, QUEUE_DEFAULT = 8192, WINDOW_DEFAULT_US = 1000, QUEUE_FIRST = 32 };
@@ -246,6 +247,7 @@ static void shard_send(struct grab_batch *b, struct shard_queue *q)
             items[i] = (struct pool_grab_item){c->grabs[i].user_id, c->grabs[i].seq};
         todo -= n;
         q->call = c;
+        rr_fail(GRAB_BEFORE_SCRIPT);
         b->o.pool->grab(b->o.pool->impl, &q->node.at, items, c->n, on_reply, c);
     }
     q->sending = false;

@@ -1,6 +1,7 @@
 #include "grab_path.h"
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "dispatch.h"
 #include "protocol/pack.h"
@@ -108,6 +109,8 @@ static void tell(struct grab_path *p, const struct pending_grab *g)
     grab_fields(w, g, &b);
     reply_send(w, s, &b);
     rr_buf_fini(&b);
+    if (g->outcome.rc == RR_OK)
+        rr_fail(GRAB_REPLIED);
 }
 
 static void tell_pending(void *arg, const struct pending_grab *g)
@@ -157,6 +160,8 @@ static void produce(struct grab_path *p, const struct pool_shard *at, const stru
         memcpy(r.rid, reply->rid, sizeof(r.rid));
         err = producer_send(p->w->producer, &r, sent->id);
     }
+    if (!err)
+        rr_fail(GRAB_PRODUCED);
     /* Refused: it stays in the outbox, the sweeper or the next try sends it. */
     if (err)
         grab_path_report(p, sent->id, false);
@@ -171,6 +176,8 @@ void grab_path_report(void *grab_path, uint64_t id, bool ok)
     HASH_FIND(hh, p->sent, &id, sizeof(id), sent);
     if (!sent)
         return;
+    if (ok)
+        rr_fail(GRAB_REPORTED);
     outbox_track_report(p->outbox, sent->outbox, ok);
     if (sent->pending_opaque && grab_pending_report(p->pending, sent->pending_opaque, ok,
                                                     rr_mono_us(p->w->clock), &g) == PENDING_TELL)
@@ -200,6 +207,8 @@ static void scripted(void *arg, const struct pool_shard *at, const struct grab *
     struct grab_path *p = arg;
     struct pending_grab out;
 
+    if (o->rc == RR_OK)
+        rr_fail(GRAB_AFTER_SCRIPT);
     if (too_early(p, g, o, reply)) {
         timer_arm(p);
         return;
@@ -327,6 +336,7 @@ static void outbox_del(void *arg, const struct pool_shard *at, const char *const
 {
     struct grab_path *p = arg;
 
+    rr_fail(OUTBOX_BEFORE_DEL);
     p->w->pool->outbox_del(p->w->pool->impl, at, ids, n);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fail.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -202,6 +203,8 @@ static void serve_and_arm(struct producer *p)
 {
     bool more = serve(p, 0);
 
+    if (rr_fail_error(PRODUCER_FATAL))
+        p->fatal = true;
     rr_metric_set(&p->metrics->kafka_queue_messages, p->outstanding);
     if (p->fatal) {
         /* Purged records are reported as failed: they stay in the outbox. */
@@ -282,6 +285,8 @@ enum rr_err producer_send(struct producer *p, const struct grant_record *r, uint
 
     if (!p->rk || p->fatal)
         return RR_UNAVAILABLE;
+    if (rr_fail_error(PRODUCE_REFUSED))
+        return RR_FULL;
     rr_buf_clear(&p->scratch);
     if (grant_record_encode(r, &p->scratch) != RR_OK)
         return RR_TOO_BIG;

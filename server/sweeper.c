@@ -1,6 +1,7 @@
 #include "sweeper.h"
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -88,6 +89,7 @@ static void del_run(struct db_job *base, struct db_ctx *ctx)
         if (!j->entries[i].failed &&
             store_sync_outbox_del(ctx->store, &j->entries[i].at, &id, 1) != RR_OK)
             log_info("outbox_del", "an entry stays, it will be swept again");
+        rr_fail(SWEEP_DELETED);
     }
 }
 
@@ -121,6 +123,8 @@ static void all_reported(struct sweeper *s)
     for (uint32_t i = 0; i < j->n; i++)
         swept += !j->entries[i].failed;
     if (swept)
+        rr_fail(SWEEP_REPORTED);
+    if (swept)
         log_info("outbox_swept", "%u entries were produced again", swept);
     rr_metric_add(&s->admin->metrics->outbox_swept_total, swept);
     j->base.run = del_run;
@@ -152,6 +156,7 @@ static void read_done(struct db_job *base)
         sweep_end(s);
         return;
     }
+    rr_fail(SWEEP_READ);
     s->sending = true;
     s->unreported = 0;
     for (uint32_t i = 0; i < j->n; i++) {
@@ -165,6 +170,7 @@ static void read_done(struct db_job *base)
         }
     }
     s->sending = false;
+    rr_fail(SWEEP_PRODUCED);
     if (s->unreported == 0)
         all_reported(s);
 }

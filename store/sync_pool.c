@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "sync_private.h"
 
@@ -77,6 +78,7 @@ static enum rr_err fill_tmp(struct store_sync *s, const struct store_key *tmp,
         redis_cmd_fini(&cmd);
         err = sync__pipeline(s, &bytes, n + 1);
         rr_buf_fini(&bytes);
+        rr_fail(PREPARE_MID_LIST);
     }
     return err;
 }

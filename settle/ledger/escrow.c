@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "saga_impl.h"
 
@@ -147,7 +148,11 @@ static enum rr_err refund_tx(struct ledger *l, void *arg)
 
     snprintf(biz_id, sizeof(biz_id), "R:%s:%u", p->rain->code, p->row->shard);
     err = escrow__give_back(l, p->rain, p->row->shard, "refund", biz_id, p->amount_fen);
-    return err ? err : take_from_escrow(l, p);
+    if (!err)
+        err = take_from_escrow(l, p);
+    if (!err)
+        rr_fail(REFUND_BEFORE_COMMIT);
+    return err;
 }
 
 static enum rr_err void_tx(struct ledger *l, void *arg)
@@ -166,7 +171,11 @@ static enum rr_err void_tx(struct ledger *l, void *arg)
     snprintf(biz_id, sizeof(biz_id), "V:%s:%u:%u", p->rain->code, p->row->shard, p->packet_no);
     if (!err)
         err = escrow__give_back(l, p->rain, p->row->shard, "void", biz_id, p->amount_fen);
-    return err ? err : take_from_escrow(l, p);
+    if (!err)
+        err = take_from_escrow(l, p);
+    if (!err)
+        rr_fail(VOID_BEFORE_COMMIT);
+    return err;
 }
 
 /* The biz id's unique key says that it was done before. */
@@ -181,14 +190,20 @@ enum rr_err escrow_refund(struct ledger *l, const struct rain_info *r, const str
                           int64_t amount_fen)
 {
     struct refund p = {.rain = r, .row = row, .amount_fen = amount_fen};
+    enum rr_err err = amount_fen ? once(l, refund_tx, &p) : RR_OK;
 
-    return amount_fen ? once(l, refund_tx, &p) : RR_OK;
+    if (!err && amount_fen)
+        rr_fail(REFUND_AFTER_COMMIT);
+    return err;
 }
 
 enum rr_err escrow_void(struct ledger *l, const struct rain_info *r, const struct escrow_row *row,
                         uint32_t packet_no, int64_t amount_fen)
 {
     struct refund p = {.rain = r, .row = row, .amount_fen = amount_fen, .packet_no = packet_no};
+    enum rr_err err = once(l, void_tx, &p);
 
-    return once(l, void_tx, &p);
+    if (!err)
+        rr_fail(VOID_AFTER_COMMIT);
+    return err;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "ledger_impl.h"
 
 struct creation {
@@ -157,6 +158,8 @@ static enum rr_err create_tx(struct ledger *l, void *arg)
         err = insert_log(l, c, after_fen);
     if (!err)
         err = insert_escrow(l, c);
+    if (!err)
+        rr_fail(CREATE_BEFORE_COMMIT);
     return err;
 }
 
@@ -193,6 +196,8 @@ enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec,
     err = draw(l, c);
     if (!err)
         err = ledger__tx(l, create_tx, c);
+    if (!err)
+        rr_fail(CREATE_AFTER_COMMIT);
     if (err == RR_DUPLICATE)
         err = created_before(l, c);
 out:

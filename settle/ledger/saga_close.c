@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "saga_impl.h"
 
@@ -41,6 +42,8 @@ static enum rr_err begin_tx(struct ledger *l, void *arg)
     }
     if (!err)
         err = task_put(l, "close", p->code, 0, wall_ms + TASK_INLINE_LEASE_MS, p->close);
+    if (!err)
+        rr_fail(CLOSE_BEFORE_COMMIT);
     return err;
 }
 
@@ -50,7 +53,11 @@ enum rr_err saga__close_begin(struct saga *s, const char *code, bool force, stru
     struct close_begin p = {.code = code, .force = force, .out = out, .end = end, .close = close};
     enum rr_err err = s->pool->now_ms(s->pool->impl, &p.rain_now_ms);
 
-    return err ? err : ledger__tx(s->ledger, begin_tx, &p);
+    if (!err)
+        err = ledger__tx(s->ledger, begin_tx, &p);
+    if (!err)
+        rr_fail(CLOSE_AFTER_COMMIT);
+    return err;
 }
 
 enum rr_err saga_close(struct saga *s, const struct saga_actor *a, const char *code, bool force,
@@ -117,8 +124,13 @@ static enum rr_err fence(struct saga *s, const struct rain_info *r, struct escro
     }
     if (st.st != 'C' || st.n != rain_shard_count(r->spec.count, r->spec.shards, row->shard))
         return RR_CORRUPT;
+    rr_fail(CLOSE_GATE);
     err = note_sold_out(s->ledger, r->code, st.sold_out_at_ms);
-    return err ? err : escrow_close(s->ledger, r->code, row, st.granted);
+    if (!err)
+        err = escrow_close(s->ledger, r->code, row, st.granted);
+    if (!err)
+        rr_fail(CLOSE_FIXED);
+    return err;
 }
 
 static enum rr_err refund_rest(struct saga *s, const struct rain_info *r,
@@ -189,6 +201,8 @@ static enum rr_err settled_tx(struct ledger *l, void *arg)
                       NULL);
     if (!err)
         err = task_put(l, "result", code, 0, ledger__now_ms() + TASK_INLINE_LEASE_MS, &p->result);
+    if (!err)
+        rr_fail(SETTLED_BEFORE_COMMIT);
     return err;
 }
 
@@ -216,6 +230,8 @@ static enum rr_err finish(struct saga *s, const struct rain_info *r)
     err = ledger__tx(s->ledger, settled_tx, &p);
     if (err == RR_DUPLICATE)
         return RR_OK;
+    if (!err)
+        rr_fail(SETTLED_AFTER_COMMIT);
     if (!err && saga__run_inline(s, &p.result) != RR_OK)
         log_info("result_goes_on", "rain %s", r->code);
     return err;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "ledger/settled.h"
 #include "saga_impl.h"
@@ -158,6 +159,7 @@ enum rr_err saga__compare(struct saga *s, const struct rain_info *r, const struc
     memcpy(at.code, r->code, sizeof(at.code));
     c.seen = rr_xcalloc(row->granted_k, 1);
     c.grants = rr_xcalloc(row->granted_k, sizeof(*c.grants));
+    rr_fail(COMPARE_BEGIN);
     err = mark_settled(&c);
     if (!err)
         err = check_state(&c);
@@ -167,6 +169,8 @@ enum rr_err saga__compare(struct saga *s, const struct rain_info *r, const struc
         err = check_state(&c); /* still the same Redis after the scan */
     if (!err)
         err = settle_missing(&c);
+    if (!err && c.n)
+        rr_fail(COMPARE_SETTLED);
     if (c.strange)
         log_error("pool_over_k", "rain %s shard %u: %u grants past granted_k", r->code, row->shard,
                   c.strange);

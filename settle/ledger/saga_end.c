@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "protocol/record.h"
 #include "saga_impl.h"
@@ -59,8 +60,14 @@ enum rr_err saga__step_result(struct saga *s, const struct task *t, int64_t *nex
     if (!err)
         err = push_result(s, &r, top, n);
     if (!err)
+        rr_fail(RESULT_PUSHED);
+    if (!err)
         err = s->pool->stats(s->pool->impl, r.code, r.total_get, r.total_get_fen);
-    return err ? err : retire(s, &r);
+    if (!err)
+        err = retire(s, &r);
+    if (!err)
+        rr_fail(RESULT_RETIRED);
+    return err;
 }
 
 /* ---- cancel ---- */
@@ -102,6 +109,8 @@ static enum rr_err cancel_tx(struct ledger *l, void *arg)
                       DB_ARGS(db_str(p->code)), NULL);
     if (!err)
         err = task_put(l, "cancel", p->code, 0, ledger__now_ms() + TASK_INLINE_LEASE_MS, &p->task);
+    if (!err)
+        rr_fail(CANCEL_BEFORE_COMMIT);
     return err;
 }
 
@@ -115,6 +124,7 @@ enum rr_err saga_cancel(struct saga *s, const struct saga_actor *a, const char *
         err = ledger__tx(s->ledger, cancel_tx, &p);
     if (err)
         return err;
+    rr_fail(CANCEL_AFTER_COMMIT);
     if (p.task.id && saga__run_inline(s, &p.task) != RR_OK)
         log_info("cancel_goes_on", "rain %s", code);
     return ledger_rain_get(s->ledger, code, out);
@@ -142,6 +152,8 @@ enum rr_err saga__step_cancel(struct saga *s, const struct task *t, int64_t *nex
     }
     if (!err && prepared)
         err = retire(s, &r);
+    if (!err)
+        rr_fail(CANCEL_GATE);
     return err ? err : push_cancel(s, &r);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "saga_impl.h"
 
@@ -51,7 +52,11 @@ static enum rr_err prepare_tx(struct ledger *l, void *arg)
     for (uint32_t i = 0; !err && i < p->shards; i++)
         err = db_stmt(l->db, "UPDATE rp_escrow SET rid = ? WHERE code = ? AND shard = ?",
                       DB_ARGS(db_str(p->rid[i]), db_str(p->code), db_int(i)), NULL);
-    return err ? err : ledger__rain_status(l, p->code, RAIN_CREATED, RAIN_PREPARED);
+    if (!err)
+        err = ledger__rain_status(l, p->code, RAIN_CREATED, RAIN_PREPARED);
+    if (!err)
+        rr_fail(PREPARE_BEFORE_COMMIT);
+    return err;
 }
 
 static enum rr_err seal_all(struct saga *s, const struct rain_info *r, struct prepare *p)
@@ -70,6 +75,8 @@ static enum rr_err seal_all(struct saga *s, const struct rain_info *r, struct pr
         seal.count = rain_shard_count(r->spec.count, r->spec.shards, i);
         rain_amounts_hash(shard_fen, seal.count, seal.amounts_hash);
         err = s->pool->seal(s->pool->impl, &seal, p->rid[i]);
+        if (!err)
+            rr_fail(PREPARE_SEALED);
     }
     free(amounts_fen);
     free(shard_fen);
@@ -95,6 +102,8 @@ enum rr_err saga_prepare(struct saga *s, const struct saga_actor *a, const char 
     err = seal_all(s, out, p);
     if (!err)
         err = ledger__tx(s->ledger, prepare_tx, p);
+    if (!err)
+        rr_fail(PREPARE_AFTER_COMMIT);
     free(p);
     if (!err && s->pool->mark(s->pool->impl, "prepare:ok", code, s->owner) != RR_OK)
         log_warn("marker_missing", "prepare marker of rain %s", code); /* shows, guards nothing */
@@ -143,7 +152,10 @@ static enum rr_err start_tx(struct ledger *l, void *arg)
         err = ledger__rain_status(l, p->code, RAIN_PREPARED, RAIN_SENT);
     if (err)
         return err;
-    return write_times(l, p, t0_ms, t0_ms + (p->duration_ms ? p->duration_ms : r.spec.duration_ms));
+    err = write_times(l, p, t0_ms, t0_ms + (p->duration_ms ? p->duration_ms : r.spec.duration_ms));
+    if (!err)
+        rr_fail(START_BEFORE_COMMIT);
+    return err;
 }
 
 static enum rr_err extend_tx(struct ledger *l, void *arg)
@@ -169,6 +181,7 @@ static enum rr_err timed(struct saga *s, struct timing *p, ledger_tx_fn tx, stru
 
     if (err)
         return err;
+    rr_fail(START_AFTER_COMMIT);
     err = saga__run_inline(s, &p->open);
     read = ledger_rain_get(s->ledger, p->code, out);
     return read && !err ? RR_PENDING : err;
@@ -245,8 +258,16 @@ enum rr_err saga__step_open(struct saga *s, const struct task *t, int64_t *next_
         err = s->pool->open(s->pool->impl, &at, r.t0_ms, r.t1_ms);
         if (!err && t->arg)
             err = s->pool->extend(s->pool->impl, &at, r.t1_ms);
+        if (!err)
+            rr_fail(OPEN_SHARD);
     }
     if (!err)
         err = s->pool->mark(s->pool->impl, "notify", r.code, s->owner);
-    return err ? err : push_config(s, &r, now_ms);
+    if (err)
+        return err;
+    rr_fail(OPEN_BEFORE_PUSH);
+    err = push_config(s, &r, now_ms);
+    if (!err)
+        rr_fail(OPEN_AFTER_PUSH);
+    return err;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "settle.h"
 #include "settle_job.h"
 
@@ -74,6 +75,8 @@ static enum rr_err settle(struct ledger *l, const struct settle_batch *b, bool d
         err = run_slow(l, &job);
     if (job.cas_failed && sql_offset)
         *sql_offset = job.sql_offset;
+    if (!err && !direct)
+        rr_fail(SETTLE_AFTER_COMMIT);
     if (!err)
         report(&job, out);
 out:

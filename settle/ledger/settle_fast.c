@@ -1,4 +1,5 @@
 /* settle_fast.c - the usual batch: everything in it is new. Any sign that it is not rolls back and leaves it to settle_slow.c. */
+#include "base/fail.h"
 #include "settle_job.h"
 
 enum rr_err settle__fast_tx(struct ledger *l, void *arg)
@@ -18,5 +19,7 @@ enum rr_err settle__fast_tx(struct ledger *l, void *arg)
         err = settle__put_aside(l, job, now_ms);
     if (!err)
         err = settle__pay(l, job, now_ms);
+    if (!err && !job->direct)
+        rr_fail(SETTLE_BEFORE_COMMIT);
     return err;
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "ledger/saga.h"
 #include "ledger/settled.h"
@@ -74,7 +75,10 @@ static bool tell(struct tasks *t, struct settle_credit *scratch)
     uint32_t n = 0;
 
     while ((n = take_credits(t, scratch)) > 0) {
-        enum rr_err err = settled_push(store_sync_notify(t->store), scratch, n);
+        enum rr_err err = RR_OK;
+
+        rr_fail(SETTLE_BEFORE_TELL);
+        err = settled_push(store_sync_notify(t->store), scratch, n);
 
         if (!err)
             err = settled_stats(t->ledger, store_sync_pool(t->store), scratch, n);

@@ -3,10 +3,11 @@
 // ./dev test sets the environment; outside of it the addresses of a running `./dev up` are used.
 import {execFile} from "node:child_process";
 import {existsSync, readFileSync} from "node:fs";
-import {createServer} from "node:net";
 import {dirname, join} from "node:path";
 import {fileURLToPath} from "node:url";
 import {promisify} from "node:util";
+
+export {freePort} from "./ports.mjs";
 
 const run = promisify(execFile);
 
@@ -79,20 +80,3 @@ export const redisResume = () => service("resume", "redis");
 export const redisKill9 = () => service("kill9", "redis");
 export const redisStart = () => service("start", "redis");
 export const redisRestart = () => service("restart", "redis");
-
-const FIRST_PORT = 15000;
-const PORTS = 17000;
-
-/** A free loopback port below the ephemeral range, so that no outgoing socket takes it before it is bound. */
-export async function freePort() {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
-    const free = await new Promise((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (free) return port;
-  }
-  throw new Error("no free port");
-}

@@ -67,13 +67,13 @@ function iniText(conf) {
 
 /** A child program whose output is kept, and whose end is known. */
 class Program {
-  constructor(name, args, dir) {
+  constructor(name, args, dir, env = {}) {
     this.name = name;
     this.lines = [];
     this.exit = null; // {code, signal}
     this.child = spawn(program(name), args, {
       stdio: ["ignore", "pipe", "pipe"],
-      env: {...process.env, ...sanitizerEnv(dir)},
+      env: {...process.env, ...sanitizerEnv(dir), ...env},
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       let rest = "";
@@ -139,6 +139,7 @@ function sanitizerReports(dir) {
  * @param {boolean} [o.migrate]  make database and topic first
  * @param {boolean} [o.ready]    wait until /readyz answers 200
  * @param {object} [o.conf]      {"section.key": value} beside or instead of the usual ones
+ * @param {object} [o.env]       environment of server and settler; {server: {…}, settler: {…}} for one of them
  */
 export async function startStack(o = {}) {
   const stack = new Stack(o);
@@ -215,7 +216,7 @@ class Stack {
   }
 
   async startServer() {
-    const server = new Program("redrain-server", ["--config", this.configFile], this.dir);
+    const server = new Program("redrain-server", ["--config", this.configFile], this.dir, this.#env("server"));
     this.#server = server;
     this.#programs.push(server);
     const ports = await until(() => `redrain-server listens; ${server.tail()}`, () => {
@@ -229,8 +230,13 @@ class Stack {
     this.adminPort = Number(ports[4]);
   }
 
+  #env(part) {
+    const {server, settler, ...both} = this.#o.env ?? {};
+    return {...both, ...(part === "server" ? server : settler)};
+  }
+
   #startSettler() {
-    this.#settler = new Program("redrain-settler", ["--config", this.configFile], this.dir);
+    this.#settler = new Program("redrain-settler", ["--config", this.configFile], this.dir, this.#env("settler"));
     this.#programs.push(this.#settler);
     return this.#settler;
   }
@@ -292,8 +298,10 @@ class Stack {
 
   /** ioredis; keys need the namespace in front. */
   get redis() {
-    this.#redis ??= new Redis(redisUrl, {maxRetriesPerRequest: 3});
-    this.#redis.on("error", () => {});
+    if (!this.#redis) {
+      this.#redis = new Redis(redisUrl, {maxRetriesPerRequest: 3});
+      this.#redis.on("error", () => {});
+    }
     return this.#redis;
   }
 

@@ -17,12 +17,14 @@ if have ccache; then
     # Paths relative to the tree: another clone, or a scratch copy, hits the same cache.
     export CCACHE_BASEDIR=$TREE CCACHE_NOHASHDIR=1
 fi
-if [ ! -f "$DIR/build.ninja" ]; then
+# Presets that changed since are options that an older configuration does not know.
+if [ ! -f "$DIR/build.ninja" ] || ! cmp -s CMakePresets.json "$DIR/.presets"; then
     note "configuring $PRESET"
     cmake --preset "$PRESET" "${launcher[@]}" >"$LOG" 2>&1 || {
         cat "$LOG" >&2
         die "cmake --preset $PRESET failed"
     }
+    cp CMakePresets.json "$DIR/.presets"
 fi
 targets=()
 for target in "$@"; do targets+=(--target "$target"); done
