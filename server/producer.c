@@ -206,7 +206,7 @@ static void serve_and_arm(struct producer *p)
     if (rr_fail_error(PRODUCER_FATAL))
         p->fatal = true;
     rr_metric_set(&p->metrics->kafka_queue_messages, p->outstanding);
-    if (p->fatal) {
+    if (p->fatal && p->rk) { /* what was dropped still wakes us until the timer makes another */
         /* Purged records are reported as failed: they stay in the outbox. */
         rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         while (p->outstanding && serve(p, 10))
