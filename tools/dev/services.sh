@@ -4,6 +4,7 @@
 #   services.sh start|stop|restart|kill9|pause|resume  redis|mariadb|kafka
 # What REDIS_URL, MYSQL_URL or KAFKA_BOOTSTRAP already name is used as it is and never started, stopped or signalled.
 # `up` writes the addresses to $REDRAIN_RUN/env (mode 0600). REDRAIN_BROKER=memory asks for the broker in memory.
+# For tests that hurt them: REDRAIN_APPENDFSYNC (always), REDRAIN_KAFKA_ADVERTISED (host:port of a proxy before the broker).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -48,7 +49,7 @@ requirepass $(secret redis)
 dir $dir
 save ""
 appendonly yes
-appendfsync always
+appendfsync ${REDRAIN_APPENDFSYNC:-always}
 no-appendfsync-on-rewrite no
 maxmemory-policy noeviction
 maxclients 10000
@@ -154,7 +155,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$(port kafka_controller)
 listeners=PLAINTEXT://127.0.0.1:$(port kafka),CONTROLLER://127.0.0.1:$(port kafka_controller)
-advertised.listeners=PLAINTEXT://127.0.0.1:$(port kafka)
+advertised.listeners=PLAINTEXT://${REDRAIN_KAFKA_ADVERTISED:-127.0.0.1:$(port kafka)}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
@@ -346,7 +347,7 @@ main() {
         esac
         ;;
     *)
-        sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+        sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
         exit 2
         ;;
     esac
