@@ -44,18 +44,18 @@ async function lose(world, rng) {
   ]);
 }
 
-/** Somebody's last grant of a rain is paid once more, as one more seq, from what the sender had got back. */
+/** Somebody is paid a packet more than he asked for, from what the sender had got back. */
 async function double(world, rng) {
   const rows = await world.sql("SELECT g.code, g.shard, g.user_id, g.seq, g.amount, c.sender_id FROM rp_grant g "
     + "JOIN t_red_packet_config c ON c.config_code = g.code JOIN rp_escrow e ON e.code = g.code AND e.shard = g.shard "
-    + "WHERE g.state = ? AND e.refunded >= g.amount AND g.seq = (SELECT MAX(seq) FROM rp_grant h WHERE h.code = g.code "
+    + "WHERE g.state = ? AND e.refunded >= g.amount AND g.seq + 2 < c.limit_per_user AND g.seq = (SELECT MAX(seq) FROM rp_grant h WHERE h.code = g.code "
     + "AND h.user_id = g.user_id) ORDER BY g.code, g.user_id", [SETTLED]);
   const g = rng.pick(rows);
   const [{no}] = await world.sql("SELECT MAX(packet_no) + 1 AS no FROM rp_grant WHERE code = ? AND shard = ?", [g.code, g.shard]);
-  const biz = `${g.code}:${g.user_id}:${g.seq + 1}`;
+  const biz = `${g.code}:${g.user_id}:${g.seq + 2}`;
   await transaction(world, [
     ["INSERT INTO rp_grant (code, shard, packet_no, user_id, seq, amount, state, granted_at, settled_at) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)",
-      [g.code, g.shard, no, g.user_id, g.seq + 1, g.amount, Date.now(), Date.now()]],
+      [g.code, g.shard, no, g.user_id, g.seq + 2, g.amount, Date.now(), Date.now()]],
     wallet(g.user_id, g.amount), wallet(g.sender_id, -g.amount),
     ["UPDATE rp_escrow SET settled = settled + ?, settled_cnt = settled_cnt + 1, refunded = refunded - ? WHERE code = ? AND shard = ?",
       [g.amount, g.amount, g.code, g.shard]],
