@@ -2,9 +2,6 @@
 
 #include "base/err.h"
 
-/* Numbers become text in the charset of the connection: made ascii here, so that keys can be used. */
-#define ASCII(expr) "CONVERT(" expr " USING ascii) COLLATE ascii_bin"
-
 const struct verify_query verify_queries[] = {
     {"escrow_sum", VERIFY_CODE, "e.code", true,
      "SELECT e.code, CONCAT('shard ', e.shard, ': total ', e.total, ', remain ', e.remain,"

@@ -7,7 +7,8 @@
 enum verify_scope {
     VERIFY_CODE, /* narrowed to one rain by " AND <column> = 'CODE'" */
     VERIFY_LOG,  /* narrowed to the log rows of one rain, by their biz ids */
-    VERIFY_ALL   /* only over the whole books */
+    VERIFY_ALL,  /* only over the whole books */
+    VERIFY_FULL  /* the same, and not in quick runs */
 };
 
 /* Rows: code, text, fen that are not where they should be. The narrowing goes between head and tail. */
@@ -20,7 +21,14 @@ struct verify_query {
     const char *tail;
 };
 
+/* Numbers become text in the charset of the connection: made ascii, so that keys can be used. */
+#define ASCII(expr) "CONVERT(" expr " USING ascii) COLLATE ascii_bin"
+
+/* Of rains and of the whole. */
 extern const struct verify_query verify_queries[];
 extern const unsigned verify_queries_n;
+/* Of the log, of ends and tasks, of wallet operations. */
+extern const struct verify_query verify_more[];
+extern const unsigned verify_more_n;
 
 #endif

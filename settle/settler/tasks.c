@@ -190,20 +190,31 @@ static void *run_checker(void *arg)
     while (!atomic_load(&t->stop)) {
         int64_t findings = 0;
         int64_t unaccounted_fen = 0;
+        bool mine = false;
         enum rr_err err = RR_OK;
 
         doze(t, t->conf->settler_verify_interval_s * 1000, false);
         if (atomic_load(&t->stop))
             break;
-        err = ledger_verify(t->check_ledger, NULL, on_finding, &findings, &unaccounted_fen);
+        err = ledger_check_claim(t->check_ledger, t->name,
+                                 t->conf->settler_verify_interval_s * 1000, &mine);
+        if (!err && mine)
+            err = ledger_verify_quick(t->check_ledger, on_finding, &findings, &unaccounted_fen);
+        else if (!err) /* another settler's turn: the same numbers here */
+            err = ledger_check_last(t->check_ledger, &findings, &unaccounted_fen);
+        if (err == RR_NOT_FOUND)
+            continue;
         if (err) {
             log_warn("check_failed", "%s (%s)", rr_err_name(err), ledger_error(t->check_ledger));
+            if (mine && ledger_check_give_up(t->check_ledger, t->name) != RR_OK)
+                log_info("check_waits", "the next run is after the interval");
             continue;
         }
         rr_metric_set(&t->metrics->findings, findings);
         rr_metric_set(&t->metrics->money_unaccounted_fen, unaccounted_fen);
-        log_info("checked", "%lld findings, %lld fen unaccounted", (long long)findings,
-                 (long long)unaccounted_fen);
+        if (mine)
+            log_info("checked", "%lld findings, %lld fen unaccounted", (long long)findings,
+                     (long long)unaccounted_fen);
     }
     ledger_thread_fini();
     return NULL;

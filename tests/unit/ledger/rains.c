@@ -44,6 +44,10 @@ struct rain_info rain_sent(struct ledger *l, int64_t total_fen, uint32_t count, 
                  "UPDATE t_red_packet_config SET status = 3, t0 = 1000, t1 = 31000"
                  " WHERE config_code = '%s'",
                  r.code);
+    testdb_execf(l,
+                 "INSERT INTO rp_task (biz_id, kind, code, next_at, created_at)"
+                 " VALUES ('close:%s', 'close', '%s', 9999999999999, 1)",
+                 r.code, r.code);
     assert_int_equal(ledger_rain_get(l, r.code, &r), RR_OK);
     return r;
 }

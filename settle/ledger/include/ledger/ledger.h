@@ -114,7 +114,8 @@ RR_MUST_CHECK enum rr_err ledger_user_grants(struct ledger *l, int64_t user_id, 
 struct ledger_finding {
     char code[RR_CODE_LEN + 1]; /* "" for the whole books */
     char invariant[24];         /* "escrow_sum", "wallet_log", "split_amount", … */
-    char text[160];
+    int64_t fen;                /* that are not where they should be; 0: not about an amount */
+    char text[200];
 };
 typedef void (*ledger_finding_fn)(void *arg, const struct ledger_finding *f);
 /* The invariants of the books for one rain, or (code NULL) all of them and the global ones, on one
@@ -122,7 +123,19 @@ typedef void (*ledger_finding_fn)(void *arg, const struct ledger_finding *f);
  * are rows in rp_check. */
 RR_MUST_CHECK enum rr_err ledger_verify(struct ledger *l, const char *code, ledger_finding_fn fn,
                                         void *arg, int64_t *unaccounted_fen);
-/* One more finding for people to look at, from outside the books (a gap in Kafka's log): a row in rp_check. */
+/* The same over all the books, without the rains that ended and were found clean within a day, and without the order of each
+ * wallet's log: what runs every few minutes. */
+RR_MUST_CHECK enum rr_err ledger_verify_quick(struct ledger *l, ledger_finding_fn fn, void *arg,
+                                              int64_t *unaccounted_fen);
+/* One of many settlers gets *mine once per interval; who failed gives it up, so that another runs it soon. */
+RR_MUST_CHECK enum rr_err ledger_check_claim(struct ledger *l, const char *owner,
+                                             int64_t interval_ms, bool *mine);
+RR_MUST_CHECK enum rr_err ledger_check_give_up(struct ledger *l, const char *owner);
+/* What the last run over all the books said. RR_NOT_FOUND: there was none. */
+RR_MUST_CHECK enum rr_err ledger_check_last(struct ledger *l, int64_t *findings,
+                                            int64_t *unaccounted_fen);
+/* One more finding for people to look at, from outside the books (a gap in Kafka's log): a row in rp_check
+ * and one in rp_finding. */
 RR_MUST_CHECK enum rr_err ledger_note(struct ledger *l, const char *text);
 
 #endif
