@@ -1,13 +1,14 @@
 #include "sweeper.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { RAINS_MAX = 256, ENTRIES_MAX = 512, LEASE_MS = 10000 };
+enum { RAINS_PAGE = 256, ENTRIES_MAX = 512, LEASE_MS = 10000, SWEEP_US = 2000000 };
 
 struct swept_entry {
     struct pool_shard at;
@@ -22,6 +23,7 @@ struct sweep_job {
     struct db_job base; /* first */
     struct sweeper *sweeper;
     int64_t min_age_ms;
+    struct rain_cursor at;       /* where the next sweep goes on */
     struct swept_entry *entries; /* ENTRIES_MAX */
     uint32_t n;
     struct pool_shard reading;
@@ -30,6 +32,7 @@ struct sweep_job {
 struct sweeper {
     struct admin *admin;
     bool running;
+    struct rain_cursor at;
     struct sweep_job *current;
     uint32_t unreported; /* over all entries of the current sweep */
     bool sending;
@@ -54,26 +57,46 @@ static enum rr_err take_entry(void *arg, const char *id, const struct grant_reco
     return RR_OK;
 }
 
+/* False: there is no place for more. */
+static bool read_rain(struct sweep_job *j, struct db_ctx *ctx, const struct rain_ref *rain)
+{
+    memcpy(j->reading.code, rain->code, sizeof(j->reading.code));
+    for (uint32_t shard = 0; shard < rain->shards; shard++) {
+        if (j->n == ENTRIES_MAX)
+            return false;
+        j->reading.shard = shard;
+        if (store_sync_sweep_lease(ctx->store, &j->reading, j->sweeper->admin->name, LEASE_MS) !=
+            RR_OK)
+            continue;
+        if (store_sync_outbox_read(ctx->store, &j->reading, j->min_age_ms, ENTRIES_MAX - j->n, NULL,
+                                   take_entry, j) == RR_CORRUPT)
+            log_error("outbox_corrupt", "an entry of shard %u does not decode", shard);
+    }
+    return true;
+}
+
+/* Page after page up to the last rain. What does not fit into this sweep, by number or by time, is the next one's: every rain
+ * has its turn however many there are. */
 static void read_run(struct db_job *base, struct db_ctx *ctx)
 {
     struct sweep_job *j = (struct sweep_job *)base;
-    struct rain_info *rains = rr_xcalloc(RAINS_MAX, sizeof(*rains));
-    uint32_t n = 0;
+    struct rain_ref *rains = rr_xcalloc(RAINS_PAGE, sizeof(*rains));
+    int64_t end_us = rr_mono_us(rr_clock_system()) + SWEEP_US;
+    uint32_t n = RAINS_PAGE;
+    bool fits = true;
 
-    if (saga_live_codes(&ctx->saga, rains, RAINS_MAX, &n) != RR_OK)
-        n = 0; /* the books are down: the next sweep finds them */
-    for (uint32_t i = 0; i < n; i++) {
-        for (uint32_t shard = 0; shard < rains[i].spec.shards && j->n < ENTRIES_MAX; shard++) {
-            memcpy(j->reading.code, rains[i].code, sizeof(j->reading.code));
-            j->reading.shard = shard;
-            if (store_sync_sweep_lease(ctx->store, &j->reading, j->sweeper->admin->name,
-                                       LEASE_MS) != RR_OK)
-                continue;
-            if (store_sync_outbox_read(ctx->store, &j->reading, j->min_age_ms, ENTRIES_MAX - j->n,
-                                       NULL, take_entry, j) == RR_CORRUPT)
-                log_error("outbox_corrupt", "an entry of shard %u does not decode", shard);
-        }
+    while (fits && n == RAINS_PAGE && rr_mono_us(rr_clock_system()) < end_us) {
+        struct rain_cursor page = j->at;
+
+        if (ledger_rain_live(ctx->ledger, &j->at, rains, RAINS_PAGE, &n) != RR_OK)
+            n = 0; /* the books are down: the next sweep finds them */
+        for (uint32_t i = 0; fits && i < n; i++)
+            fits = read_rain(j, ctx, &rains[i]);
+        if (!fits && page.id != j->at.id)
+            j->at = page;
     }
+    if (fits && n < RAINS_PAGE)
+        j->at = (struct rain_cursor){.status = 0};
     free(rains);
 }
 
@@ -152,6 +175,7 @@ static void read_done(struct db_job *base)
     struct sweep_job *j = (struct sweep_job *)base;
     struct sweeper *s = j->sweeper;
 
+    s->at = j->at;
     if (j->n == 0) {
         sweep_end(s);
         return;
@@ -183,6 +207,7 @@ void sweeper_tick(struct sweeper *s)
         return;
     j = rr_xcalloc(1, sizeof(*j));
     j->sweeper = s;
+    j->at = s->at;
     j->base.run = read_run;
     j->base.done = read_done;
     j->min_age_ms = s->admin->conf->kafka_message_timeout_ms + 1000;

@@ -46,9 +46,6 @@ RR_MUST_CHECK enum rr_err ledger__rain_lock(struct ledger *l, const char *code,
 /* Status change inside a transaction that holds the row. RR_CONFLICT: it is not in `from`. */
 RR_MUST_CHECK enum rr_err ledger__rain_status(struct ledger *l, const char *code,
                                               enum rain_status from, enum rain_status to);
-/* Newest sums of rains that are SENT or CLOSING. */
-RR_MUST_CHECK enum rr_err ledger__rain_live(struct ledger *l, struct rain_info *out, uint32_t max,
-                                            uint32_t *n);
 RR_MUST_CHECK enum rr_err ledger__rain_find(struct ledger *l, int64_t sender_id, const char *biz_id,
                                             struct rain_info *out, uint8_t payload_hash[32]);
 

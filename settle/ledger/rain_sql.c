@@ -12,10 +12,14 @@
     " c.seed_hash, c.status, c.t0, c.t1, c.created_at, c.total_get, c.total_get_price,"            \
     " c.max_get_price, c.sold_out_at, c.payload_hash, c.kind"
 enum { COLS = 26 };
-#define RAIN_SUMS ", SUM(e.settled), SUM(e.refunded), SUM(e.remain), SUM(e.settled_cnt)"
-#define RAIN_BY(from_where)                                                                        \
-    "SELECT " RAIN_COLS RAIN_SUMS " FROM (SELECT * FROM t_red_packet_config " from_where           \
-    ") c JOIN rp_escrow e ON e.code = c.config_code GROUP BY c.id ORDER BY c.id DESC"
+/* Sums by the escrow's primary key: joined and grouped they would be sorted. */
+#define RAIN_SUM(escrow, column)                                                                   \
+    ", (SELECT SUM(e." column ") FROM " escrow " e WHERE e.code = c.config_code)"
+#define RAIN_FROM(config, escrow, rest)                                                            \
+    "SELECT " RAIN_COLS RAIN_SUM(escrow, "settled") RAIN_SUM(escrow, "refunded")                   \
+        RAIN_SUM(escrow, "remain") RAIN_SUM(escrow, "settled_cnt") " FROM " config " c " rest
+#define RAIN_BY(rest) RAIN_FROM("t_red_packet_config", "rp_escrow", rest)
+#define ARCHIVED_BY(rest) RAIN_FROM("t_red_packet_config_archive", "rp_escrow_archive", rest)
 
 static void row_read(const struct db_rows *r, uint32_t i, struct rain_info *out)
 {
@@ -82,14 +86,27 @@ enum rr_err ledger_rain_get(struct ledger *l, const char *code, struct rain_info
 
     if (err)
         return err;
-    return read_one(l, RAIN_BY("WHERE config_code = ?"), DB_ARGS(db_str(code)), out, NULL);
+    err = read_one(l, RAIN_BY("WHERE c.config_code = ?"), DB_ARGS(db_str(code)), out, NULL);
+    /* In this order: it is in the archive before it goes. */
+    if (err == RR_NOT_FOUND) {
+        err = read_one(l, ARCHIVED_BY("WHERE c.config_code = ?"), DB_ARGS(db_str(code)), out, NULL);
+        out->archived = !err;
+    }
+    return err;
 }
 
 enum rr_err ledger__rain_find(struct ledger *l, int64_t sender_id, const char *biz_id,
                               struct rain_info *out, uint8_t payload_hash[32])
 {
-    return read_one(l, RAIN_BY("WHERE sender_id = ? AND req_id = ?"),
-                    DB_ARGS(db_int(sender_id), db_str(biz_id)), out, payload_hash);
+    enum rr_err err = read_one(l, RAIN_BY("WHERE c.sender_id = ? AND c.req_id = ?"),
+                               DB_ARGS(db_int(sender_id), db_str(biz_id)), out, payload_hash);
+
+    if (err == RR_NOT_FOUND) { /* a repeated create has no time limit */
+        err = read_one(l, ARCHIVED_BY("WHERE c.sender_id = ? AND c.req_id = ?"),
+                       DB_ARGS(db_int(sender_id), db_str(biz_id)), out, payload_hash);
+        out->archived = !err;
+    }
+    return err;
 }
 
 enum rr_err ledger__rain_lock(struct ledger *l, const char *code, struct rain_info *out)
@@ -102,11 +119,14 @@ enum rr_err ledger__rain_lock(struct ledger *l, const char *code, struct rain_in
 enum rr_err ledger__rain_status(struct ledger *l, const char *code, enum rain_status from,
                                 enum rain_status to)
 {
+    bool over = to == RAIN_SETTLED || to == RAIN_CANCELLED;
     uint64_t affected = 0;
     enum rr_err err = db_stmt(l->db,
-                              "UPDATE t_red_packet_config SET status = ?, ver = ver + 1"
-                              " WHERE config_code = ? AND status = ?",
-                              DB_ARGS(db_int(to), db_str(code), db_int(from)), &affected);
+                              "UPDATE t_red_packet_config SET status = ?, ver = ver + 1,"
+                              " settled_at = ? WHERE config_code = ? AND status = ?",
+                              DB_ARGS(db_int(to), over ? db_int(ledger__now_ms()) : db_null(),
+                                      db_str(code), db_int(from)),
+                              &affected);
 
     if (!err && affected != 1)
         err = RR_CONFLICT;
@@ -129,31 +149,22 @@ static enum rr_err read_many(struct ledger *l, const char *sql, const struct db_
 enum rr_err ledger_rain_list(struct ledger *l, const char *room_id, int64_t sender_id,
                              struct rain_info *out, uint32_t max, uint32_t *n)
 {
-    struct db_arg room = room_id ? db_str(room_id) : db_null();
     enum rr_err err = db_open(l->db);
 
     *n = 0;
     if (err || (room_id && !rain_room_id_valid(rr_slice_str(room_id))))
         return err;
-    if (room_id && !sender_id)
-        return read_many(l, RAIN_BY("WHERE room_id = ? ORDER BY id DESC LIMIT ?"),
-                         DB_ARGS(room, db_int(max)), out, max, n);
-    return read_many(l,
-                     RAIN_BY("WHERE (? IS NULL OR room_id = ?) AND (? = 0 OR sender_id = ?)"
-                             " ORDER BY id DESC LIMIT ?"),
-                     DB_ARGS(room, room, db_int(sender_id), db_int(sender_id), db_int(max)), out,
-                     max, n);
-}
-
-enum rr_err ledger__rain_live(struct ledger *l, struct rain_info *out, uint32_t max, uint32_t *n)
-{
-    enum rr_err err = db_open(l->db);
-
-    *n = 0;
-    if (err)
-        return err;
-    return read_many(l, RAIN_BY("WHERE status IN (3, 4) ORDER BY id LIMIT ?"), DB_ARGS(db_int(max)),
-                     out, max, n);
+    if (room_id && sender_id)
+        return read_many(
+            l, RAIN_BY("WHERE c.sender_id = ? AND c.room_id = ? ORDER BY c.id DESC LIMIT ?"),
+            DB_ARGS(db_int(sender_id), db_str(room_id), db_int(max)), out, max, n);
+    if (room_id)
+        return read_many(l, RAIN_BY("WHERE c.room_id = ? ORDER BY c.id DESC LIMIT ?"),
+                         DB_ARGS(db_str(room_id), db_int(max)), out, max, n);
+    if (sender_id)
+        return read_many(l, RAIN_BY("WHERE c.sender_id = ? ORDER BY c.id DESC LIMIT ?"),
+                         DB_ARGS(db_int(sender_id), db_int(max)), out, max, n);
+    return read_many(l, RAIN_BY("ORDER BY c.id DESC LIMIT ?"), DB_ARGS(db_int(max)), out, max, n);
 }
 
 enum rr_err ledger_rain_amounts(struct ledger *l, const struct rain_info *r, int64_t **amounts_fen)
@@ -180,50 +191,22 @@ enum rr_err ledger_rain_amounts(struct ledger *l, const struct rain_info *r, int
     return RR_OK;
 }
 
-/* ---- grants of a user ---- */
-
-static char grant_state(int64_t state)
-{
-    return state == 1 ? 's' : state == 2 ? 'h' : 'v';
-}
-
-enum rr_err ledger_user_grants(struct ledger *l, int64_t user_id, const char *code,
-                               int64_t before_ms, struct grant_row *out, uint32_t max, uint32_t *n)
+enum rr_err ledger_rain_stats(struct ledger *l, const char (*codes)[RR_CODE_LEN + 1], uint32_t n,
+                              struct rain_info *out, uint32_t *found)
 {
     struct db_rows rows = {.cols = 0};
-    enum rr_err err = db_open(l->db);
+    enum rr_err err = n ? db_open(l->db) : RR_OK;
 
-    *n = 0;
-    if (err || (code && !rain_code_valid(rr_slice_str(code))))
+    *found = 0;
+    if (err || n == 0)
         return err;
-    if (code)
-        err =
-            db_select(l->db,
-                      "SELECT code, shard, packet_no, seq, state, amount, granted_at FROM rp_grant"
-                      " WHERE code = ? AND user_id = ? AND (? <= 0 OR granted_at < ?)"
-                      " ORDER BY seq DESC LIMIT ?",
-                      DB_ARGS(db_str(code), db_int(user_id), db_int(before_ms), db_int(before_ms),
-                              db_int(max)),
-                      &rows);
-    else
-        err = db_select(
-            l->db,
-            "SELECT code, shard, packet_no, seq, state, amount, granted_at FROM rp_grant"
-            " WHERE user_id = ? AND (? <= 0 OR granted_at < ?)"
-            " ORDER BY granted_at DESC, code, seq DESC LIMIT ?",
-            DB_ARGS(db_int(user_id), db_int(before_ms), db_int(before_ms), db_int(max)), &rows);
-    for (uint32_t i = 0; !err && i < rows.n && i < max; i++) {
-        struct grant_row *g = &out[(*n)++];
-
-        memset(g, 0, sizeof(*g));
-        RR_ASSERT(db_copy(&rows, i, 0, g->code, sizeof(g->code)));
-        g->shard = (uint32_t)db_i64(&rows, i, 1);
-        g->packet_no = (uint32_t)db_i64(&rows, i, 2);
-        g->seq = (uint32_t)db_i64(&rows, i, 3);
-        g->state = grant_state(db_i64(&rows, i, 4));
-        g->amount_fen = db_i64(&rows, i, 5);
-        g->granted_at_ms = db_i64(&rows, i, 6);
-    }
+    rr_buf_puts(&l->sql, RAIN_BY("WHERE c.config_code IN ("));
+    for (uint32_t i = 0; i < n; i++)
+        rr_buf_printf(&l->sql, "%s'%s'", i ? "," : "", codes[i]);
+    rr_buf_puts(&l->sql, ")");
+    err = db_query_buf(l->db, &l->sql, &rows);
+    for (uint32_t i = 0; !err && i < rows.n && i < n; i++)
+        row_read(&rows, i, &out[(*found)++]);
     db_rows_fini(&rows);
     return err;
 }

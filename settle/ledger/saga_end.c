@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "protocol/record.h"
@@ -24,25 +25,73 @@ static enum rr_err retire(struct saga *s, const struct rain_info *r)
 
 /* ---- result ---- */
 
-static enum rr_err read_top(struct ledger *l, const char *code, struct rain_winner top[TOP_MAX],
-                            uint32_t *n)
+/* The seed says which packets are the largest, the books who has them: ten reads by primary key, not a sort of all grants.
+ * Of equal amounts the one that was granted first in its shard comes first. */
+struct candidate {
+    int64_t amount_fen;
+    uint32_t packet_no;
+    uint32_t shard;
+};
+
+static int by_amount(const void *pa, const void *pb)
 {
-    struct db_rows rows = {.cols = 0};
-    enum rr_err err = db_open(l->db);
+    const struct candidate *a = pa;
+    const struct candidate *b = pb;
+    int c = (b->amount_fen > a->amount_fen) - (b->amount_fen < a->amount_fen);
+
+    if (c == 0)
+        c = (a->packet_no > b->packet_no) - (a->packet_no < b->packet_no);
+    return c ? c : (a->shard > b->shard) - (a->shard < b->shard);
+}
+
+static enum rr_err granted_by_amount(struct ledger *l, const struct rain_info *r,
+                                     struct candidate *out, uint32_t *n)
+{
+    struct escrow_row rows[RR_SHARDS_MAX];
+    const struct cached_rain *cached = NULL;
+    enum rr_err err = escrow_read(l, r, rows);
 
     *n = 0;
     if (!err)
-        err = db_select(
-            l->db,
-            "SELECT user_id, amount, shard, packet_no FROM rp_grant WHERE code = ? AND state <> 3"
-            " ORDER BY amount DESC, granted_at, user_id, seq LIMIT 10",
-            DB_ARGS(db_str(code)), &rows);
-    for (uint32_t i = 0; !err && i < rows.n && i < TOP_MAX; i++)
-        top[(*n)++] = (struct rain_winner){.user_id = db_i64(&rows, i, 0),
-                                           .amount_fen = db_i64(&rows, i, 1),
-                                           .shard = (uint32_t)db_i64(&rows, i, 2),
-                                           .packet_no = (uint32_t)db_i64(&rows, i, 3)};
-    db_rows_fini(&rows);
+        err = rain_cache_get(l, r->code, &cached);
+    for (uint32_t s = 0; !err && s < r->spec.shards; s++) {
+        for (uint32_t no = 0; rows[s].closed && no < rows[s].granted_k; no++) {
+            int64_t amount_fen = cached_rain_amount(cached, s, no);
+
+            if (amount_fen < 0)
+                break;
+            out[(*n)++] = (struct candidate){.amount_fen = amount_fen, .packet_no = no, .shard = s};
+        }
+    }
+    if (!err)
+        qsort(out, *n, sizeof(*out), by_amount);
+    return err;
+}
+
+static enum rr_err read_top(struct ledger *l, const struct rain_info *r,
+                            struct rain_winner top[TOP_MAX], uint32_t *n)
+{
+    struct candidate *all = rr_xcalloc(r->spec.count, sizeof(*all));
+    uint32_t all_n = 0;
+    enum rr_err err = granted_by_amount(l, r, all, &all_n);
+
+    *n = 0;
+    for (uint32_t i = 0; !err && i < all_n && *n < TOP_MAX; i++) {
+        struct db_rows rows = {.cols = 0};
+
+        err = db_select(l->db,
+                        "SELECT user_id, amount FROM rp_grant WHERE code = ? AND shard = ?"
+                        " AND packet_no = ? AND state <> 3",
+                        DB_ARGS(db_str(r->code), db_int(all[i].shard), db_int(all[i].packet_no)),
+                        &rows);
+        if (!err && rows.n)
+            top[(*n)++] = (struct rain_winner){.user_id = db_i64(&rows, 0, 0),
+                                               .amount_fen = db_i64(&rows, 0, 1),
+                                               .shard = all[i].shard,
+                                               .packet_no = all[i].packet_no};
+        db_rows_fini(&rows);
+    }
+    free(all);
     return err;
 }
 
@@ -56,7 +105,7 @@ enum rr_err saga__step_result(struct saga *s, const struct task *t, int64_t *nex
     (void)next_at_ms;
     if (err || r.status != RAIN_SETTLED)
         return err ? err : RR_CORRUPT;
-    err = read_top(s->ledger, t->code, top, &n);
+    err = read_top(s->ledger, &r, top, &n);
     if (!err)
         err = push_result(s, &r, top, n);
     if (!err)

@@ -75,8 +75,3 @@ enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t 
     }
     return err;
 }
-
-enum rr_err saga_live_codes(struct saga *s, struct rain_info *out, uint32_t max, uint32_t *n)
-{
-    return ledger__rain_live(s->ledger, out, max, n);
-}

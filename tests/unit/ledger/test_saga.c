@@ -248,19 +248,34 @@ static void two_claimers_share_the_tasks(void **state)
     end();
 }
 
-static void live_codes_are_sent_or_closing(void **state)
+static void live_rains_are_sent_or_closing_page_by_page(void **state)
 {
-    struct rain_info r[4];
-    struct rain_info sent;
-    uint32_t n = 0;
+    struct rain_cursor at = {.status = 0};
+    struct rain_ref page[2];
+    struct rain_info sent[5];
+    uint32_t seen[5] = {0};
+    uint32_t n = 2;
 
     (void)state;
     begin();
     rain_create(l, 1000, 10, 1, 1);
-    sent = started(1000, 10, 1, 1);
-    assert_int_equal(saga_live_codes(&saga, r, 4, &n), RR_OK);
-    assert_int_equal(n, 1);
-    assert_string_equal(r[0].code, sent.code);
+    for (int i = 0; i < 5; i++)
+        sent[i] = started(1000, 10, 1 + (uint32_t)i, 1);
+    testdb_exec(l, "UPDATE t_red_packet_config SET status = 4 WHERE config_code IN"
+                   " (SELECT code FROM rp_escrow WHERE shard = 3)"); /* the last two */
+    while (n == 2) {
+        assert_int_equal(ledger_rain_live(l, &at, page, 2, &n), RR_OK);
+        for (uint32_t k = 0; k < n; k++) {
+            for (uint32_t i = 0; i < 5; i++) {
+                if (strcmp(page[k].code, sent[i].code) == 0) {
+                    seen[i]++;
+                    assert_int_equal(page[k].shards, i + 1);
+                }
+            }
+        }
+    }
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(seen[i], 1);
     end();
 }
 
@@ -285,7 +300,7 @@ int main(void)
         cmocka_unit_test(cancel_gives_everything_back),
         cmocka_unit_test(a_parked_record_is_paid_when_its_rain_appears),
         cmocka_unit_test(two_claimers_share_the_tasks),
-        cmocka_unit_test(live_codes_are_sent_or_closing),
+        cmocka_unit_test(live_rains_are_sent_or_closing_page_by_page),
         cmocka_unit_test(backoff_grows_to_its_cap),
     };
 

@@ -68,6 +68,7 @@ struct rain_info {
     uint8_t seed[RAIN_SEED_BYTES];
     uint32_t split_version;
     enum rain_status status;
+    bool archived; /* moved out of the live tables */
     int64_t t0_ms; /* 0 until started */
     int64_t t1_ms;
     int64_t created_at_ms;
@@ -95,20 +96,48 @@ RR_MUST_CHECK enum rr_err ledger_rain_list(struct ledger *l, const char *room_id
 RR_MUST_CHECK enum rr_err ledger_rain_amounts(struct ledger *l, const struct rain_info *r,
                                               int64_t **amounts_fen);
 
-/* ---- grants of a user ---- */
+/* ---- grants ---- */
 struct grant_row {
     char code[RR_CODE_LEN + 1];
     uint32_t shard;
     uint32_t packet_no;
     uint32_t seq;
-    char state; /* 's' settled, 'h' held, 'v' void */
+    char state;      /* 's' settled, 'h' held, 'v' void */
+    int64_t user_id; /* 0: void */
     int64_t amount_fen;
     int64_t granted_at_ms;
 };
-/* code NULL: all rains, newest first. */
+/* Archived ones too. code NULL: all rains, newest first; before_ms of the next page is granted_at_ms of the last row. Grants of one
+ * millisecond stay on one page as long as they fit, so that none is lost between two pages. */
 RR_MUST_CHECK enum rr_err ledger_user_grants(struct ledger *l, int64_t user_id, const char *code,
                                              int64_t before_ms, struct grant_row *out, uint32_t max,
                                              uint32_t *n);
+/* A rain's grants in order of shard and packet, voids too; archived ones too. The next page is after the last row's place;
+ * the first after shard 0, packet -1. */
+struct grant_place {
+    uint32_t shard;
+    int64_t packet_no;
+};
+RR_MUST_CHECK enum rr_err ledger_rain_grants(struct ledger *l, const char *code,
+                                             struct grant_place after, struct grant_row *out,
+                                             uint32_t max, uint32_t *n);
+/* Numbers of many rains at once, in no particular order, unknown codes left out; codes checked by the caller. n <= 500. */
+RR_MUST_CHECK enum rr_err ledger_rain_stats(struct ledger *l, const char (*codes)[RR_CODE_LEN + 1],
+                                            uint32_t n, struct rain_info *out, uint32_t *found);
+
+/* ---- streams of rains: pages in order of the key, from a zeroed cursor to n < max ---- */
+struct rain_cursor {
+    int status;
+    int64_t key;
+    int64_t id;
+};
+struct rain_ref {
+    char code[RR_CODE_LEN + 1];
+    uint32_t shards;
+};
+/* SENT, then CLOSING: one that changes over meanwhile is met at least once. */
+RR_MUST_CHECK enum rr_err ledger_rain_live(struct ledger *l, struct rain_cursor *at,
+                                           struct rain_ref *out, uint32_t max, uint32_t *n);
 
 /* ---- checker ---- */
 struct ledger_finding {

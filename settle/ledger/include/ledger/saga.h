@@ -54,8 +54,5 @@ RR_MUST_CHECK enum rr_err saga_cancel(struct saga *s, const struct saga_actor *a
 /* Claims at most max due tasks (SELECT … FOR UPDATE SKIP LOCKED) and runs each a step; *ran = how
  * many. Failures get next_at with backoff and are tried without end. now_ms: wall clock. */
 RR_MUST_CHECK enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t *ran);
-/* Codes (status SENT or CLOSING) whose outbox must be swept; n <= max. */
-RR_MUST_CHECK enum rr_err saga_live_codes(struct saga *s, struct rain_info *out, uint32_t max,
-                                          uint32_t *n);
 
 #endif
