@@ -151,6 +151,59 @@ static void route_rain_list(struct admin *a, const struct admin_request *rq)
     submit(a, rq, j);
 }
 
+static const char query_ends[] = "&;,";
+
+/* A number of a query string; *out keeps its value when there is none. */
+static bool query_number(const char *query, const char *name, int64_t min, int64_t max,
+                         int64_t *out)
+{
+    size_t len = strlen(name);
+    const char *at = query;
+    char *end = NULL;
+    long long v = 0;
+
+    while (at && !(strncmp(at, name, len) == 0 && at[len] == '=')) {
+        at = strpbrk(at, query_ends);
+        at = at ? at + 1 : NULL;
+    }
+    if (!at)
+        return true;
+    at += len + 1;
+    if (*at < '0' || *at > '9')
+        return false;
+    errno = 0;
+    v = strtoll(at, &end, 10);
+    if (errno || (*end && !strchr(query_ends, *end)) || v < min || v > max)
+        return false;
+    *out = v;
+    return true;
+}
+
+static void route_rain_grants(struct admin *a, const struct admin_request *rq, struct rr_slice code)
+{
+    struct rain_job *j = job_new(a, RAIN_JOB_RAIN_GRANTS);
+    const char *bad = NULL;
+    int64_t shard = 0;
+    int64_t limit = 100;
+
+    j->after.packet_no = -1;
+    if (!query_number(rq->query, "limit", 1, RAIN_JOB_PAGE_MAX, &limit))
+        bad = "limit";
+    if (!query_number(rq->query, "after_shard", 0, RR_SHARDS_MAX, &shard))
+        bad = "after_shard";
+    if (!query_number(rq->query, "after_no", 0, RR_PACKETS_MAX, &j->after.packet_no))
+        bad = "after_no";
+    if (bad) {
+        rain_job_free(j);
+        answer_error(a, rq->id, RR_BAD_REQUEST, bad, NULL);
+        return;
+    }
+    j->after.shard = (uint32_t)shard;
+    j->limit = (uint32_t)limit;
+    (void)rr_slice_copy(code, j->code, sizeof(j->code));
+    submit(a, rq, j);
+}
+
 static void route_rains(struct admin *a, const struct admin_request *rq, struct rr_slice code,
                         struct rr_slice action)
 {
@@ -168,6 +221,14 @@ static void route_rains(struct admin *a, const struct admin_request *rq, struct 
             run_with_body(a, rq, job_new(a, RAIN_JOB_CREATE));
         else
             route_rain_list(a, rq);
+        return;
+    }
+    if (rq->post && rr_slice_eq_str(code, "stats") && action.len == 0) {
+        run_with_body(a, rq, job_new(a, RAIN_JOB_STATS));
+        return;
+    }
+    if (rain_code_valid(code) && !rq->post && rr_slice_eq_str(action, "grants")) {
+        route_rain_grants(a, rq, code);
         return;
     }
     if (rain_code_valid(code) && !rq->post && action.len == 0)
@@ -223,33 +284,6 @@ static void route_wallet_op(struct admin *a, const struct admin_request *rq, str
 }
 
 /* lws puts a sign of its own between the arguments of a query string. */
-static const char query_ends[] = "&;,";
-
-/* A number of a query string; *out keeps its value when there is none. */
-static bool query_number(const char *query, const char *name, int64_t min, int64_t max,
-                         int64_t *out)
-{
-    size_t len = strlen(name);
-    const char *at = query;
-    char *end = NULL;
-    long long v = 0;
-
-    while (at && !(strncmp(at, name, len) == 0 && at[len] == '=')) {
-        at = strpbrk(at, query_ends);
-        at = at ? at + 1 : NULL;
-    }
-    if (!at)
-        return true;
-    at += len + 1;
-    if (*at < '0' || *at > '9')
-        return false;
-    errno = 0;
-    v = strtoll(at, &end, 10);
-    if (errno || (*end && !strchr(query_ends, *end)) || v < min || v > max)
-        return false;
-    *out = v;
-    return true;
-}
 
 static void route_wallet_log(struct admin *a, const struct admin_request *rq, int64_t user_id)
 {

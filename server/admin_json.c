@@ -176,6 +176,28 @@ static enum rr_err fill_wallet_op(json_t *o, struct rain_job *j, const char **fi
     return err ? err : take_int(o, "amount", true, 1, RR_FEN_MAX, &r->amount_fen, field);
 }
 
+static enum rr_err fill_codes(json_t *o, struct rain_job *j, const char **field)
+{
+    json_t *list = json_object_get(o, "codes");
+    json_t *v = NULL;
+    size_t i = 0;
+
+    *field = "codes";
+    if (!json_is_array(list) || json_array_size(list) == 0 ||
+        json_array_size(list) > RAIN_JOB_PAGE_MAX)
+        return RR_BAD_REQUEST;
+    json_array_foreach(list, i, v)
+    {
+        struct rr_slice code =
+            rr_slice_of(json_is_string(v) ? json_string_value(v) : "", json_string_length(v));
+
+        if (!rain_code_valid(code) ||
+            !rr_slice_copy(code, j->codes[j->codes_n++], sizeof(j->codes[0])))
+            return RR_BAD_REQUEST;
+    }
+    return RR_OK;
+}
+
 static enum rr_err fill(json_t *o, struct rain_job *j, const char **field)
 {
     enum rr_err err = RR_OK;
@@ -190,6 +212,7 @@ static enum rr_err fill(json_t *o, struct rain_job *j, const char **field)
         err = take_int(o, "amount", true, 1, RR_FEN_MAX, &j->amount_fen, field);
         return err ? err : take_str(o, "biz_id", true, j->biz_id, sizeof(j->biz_id), field);
     case RAIN_JOB_WALLET_OP: return fill_wallet_op(o, j, field);
+    case RAIN_JOB_STATS: return fill_codes(o, j, field);
     default: return RR_OK;
     }
 }
@@ -267,6 +290,41 @@ static json_t *wallet_log_json(const struct rain_job *j)
     return o;
 }
 
+static const char *grant_state_text(char state)
+{
+    switch (state) {
+    case 's': return "settled";
+    case 'h': return "held";
+    default: return "void";
+    }
+}
+
+/* next: what to ask for after this page; null after the last one. */
+static json_t *rain_grants_json(const struct rain_job *j)
+{
+    json_t *list = json_array();
+    json_t *next = json_null();
+
+    for (uint32_t i = 0; i < j->grants_n; i++) {
+        const struct grant_row *g = &j->grants[i].row;
+        json_t *o =
+            json_pack("{s:I, s:I, s:I, s:s, s:I}", "shard", (json_int_t)g->shard, "no",
+                      (json_int_t)g->packet_no, "amount", (json_int_t)g->amount_fen, "state",
+                      grant_state_text(g->state), "at", (json_int_t)g->granted_at_ms);
+
+        if (g->user_id) {
+            user_set(o, "user", g->user_id);
+            json_object_set_new(o, "seq", json_integer(g->seq));
+        }
+        json_array_append_new(list, o);
+    }
+    if (j->grants_n == j->limit)
+        next =
+            json_pack("{s:I, s:I}", "after_shard", (json_int_t)j->grants[j->grants_n - 1].row.shard,
+                      "after_no", (json_int_t)j->grants[j->grants_n - 1].row.packet_no);
+    return json_pack("{s:s, s:o, s:o}", "code", j->code, "grants", list, "next", next);
+}
+
 static json_t *result_json(const struct rain_job *j)
 {
     json_t *o = NULL;
@@ -282,6 +340,8 @@ static json_t *result_json(const struct rain_job *j)
         return o;
     case RAIN_JOB_WALLET_LOG: return wallet_log_json(j);
     case RAIN_JOB_PUSH: return json_object();
+    case RAIN_JOB_RAIN_GRANTS: return rain_grants_json(j);
+    case RAIN_JOB_STATS:
     case RAIN_JOB_LIST:
         list = json_array();
         for (uint32_t i = 0; i < j->rains_n; i++)

@@ -28,9 +28,16 @@ struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct r
     j->kind = kind;
     j->answer = answer;
     j->owner = owner;
-    j->rains = rr_xcalloc(kind == RAIN_JOB_LIST ? RAIN_JOB_LIST_MAX : 1, sizeof(*j->rains));
+    j->rains = rr_xcalloc(kind == RAIN_JOB_LIST    ? RAIN_JOB_LIST_MAX
+                          : kind == RAIN_JOB_STATS ? RAIN_JOB_PAGE_MAX
+                                                   : 1,
+                          sizeof(*j->rains));
     if (kind == RAIN_JOB_GRANTS)
         j->grants = rr_xcalloc(RAIN_JOB_GRANTS_MAX, sizeof(*j->grants));
+    if (kind == RAIN_JOB_RAIN_GRANTS)
+        j->grants = rr_xcalloc(RAIN_JOB_PAGE_MAX, sizeof(*j->grants));
+    if (kind == RAIN_JOB_STATS)
+        j->codes = rr_xcalloc(RAIN_JOB_PAGE_MAX, sizeof(*j->codes));
     if (kind == RAIN_JOB_WALLET_LOG)
         j->wallet_log = rr_xcalloc(RAIN_JOB_WALLET_LOG_MAX, sizeof(*j->wallet_log));
     return j;
@@ -76,6 +83,7 @@ void rain_job_free(struct rain_job *j)
         return;
     free(j->rains);
     free(j->grants);
+    free(j->codes);
     free(j->wallet_log);
     free(j->payload);
     free(j);
@@ -123,6 +131,21 @@ static void run_grants(struct rain_job *j, struct db_ctx *ctx)
         if (err && err != RR_NOT_FOUND)
             log_info("grants_partial", "pool not readable: %s", rr_err_name(err));
     }
+}
+
+/* [thread] */
+static void run_rain_grants(struct rain_job *j, struct db_ctx *ctx)
+{
+    struct grant_row *rows = rr_xcalloc(RAIN_JOB_PAGE_MAX, sizeof(*rows));
+    uint32_t n = 0;
+
+    /* So that an unknown code is not an empty list. */
+    j->err = ledger_rain_get(ctx->ledger, j->code, j->rains);
+    if (!j->err)
+        j->err = ledger_rain_grants(ctx->ledger, j->code, j->after, rows, j->limit, &n);
+    for (uint32_t i = 0; !j->err && i < n; i++)
+        j->grants[j->grants_n++] = (struct rain_job_grant){.row = rows[i], .in_sql = true};
+    free(rows);
 }
 
 /* [thread] A rain of another room is not to be seen. */
@@ -176,6 +199,11 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
                                   RAIN_JOB_LIST_MAX, &j->rains_n);
         break;
     case RAIN_JOB_GRANTS: run_grants(j, ctx); break;
+    case RAIN_JOB_RAIN_GRANTS: run_rain_grants(j, ctx); break;
+    case RAIN_JOB_STATS:
+        j->err = ledger_rain_stats(ctx->ledger, (const char(*)[RR_CODE_LEN + 1]) j->codes,
+                                   j->codes_n, j->rains, &j->rains_n);
+        break;
     case RAIN_JOB_DEPOSIT:
         j->err = ledger_deposit(ctx->ledger, j->user_id, j->amount_fen, j->biz_id, &j->wallet);
         break;

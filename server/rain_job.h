@@ -20,6 +20,8 @@ enum rain_job_kind {
     RAIN_JOB_SHOW,
     RAIN_JOB_LIST,
     RAIN_JOB_GRANTS,
+    RAIN_JOB_RAIN_GRANTS, /* a page of a rain's grants */
+    RAIN_JOB_STATS,       /* numbers of many rains */
     RAIN_JOB_DEPOSIT,
     RAIN_JOB_WALLET,
     RAIN_JOB_WALLET_OP,
@@ -28,7 +30,12 @@ enum rain_job_kind {
     RAIN_JOB_SETTLER_METRICS
 };
 
-enum { RAIN_JOB_LIST_MAX = 50, RAIN_JOB_GRANTS_MAX = 100, RAIN_JOB_WALLET_LOG_MAX = 500 };
+enum {
+    RAIN_JOB_LIST_MAX = 50,
+    RAIN_JOB_GRANTS_MAX = 100,
+    RAIN_JOB_PAGE_MAX = 500,
+    RAIN_JOB_WALLET_LOG_MAX = 500
+};
 
 /* A grant in Redis or in SQL; amount only when it is in SQL. */
 struct rain_job_grant {
@@ -55,8 +62,12 @@ struct rain_job {
     int64_t duration_ms;
     int64_t add_ms;
     int64_t amount_fen;
-    int64_t before_ms;                  /* WALLET_LOG: an id */
-    struct wallet_request wallet_op;    /* WALLET_OP */
+    int64_t before_ms;               /* WALLET_LOG: an id */
+    struct wallet_request wallet_op; /* WALLET_OP */
+    struct grant_place after;        /* RAIN_GRANTS */
+    uint32_t limit;                  /* RAIN_GRANTS: rows of the page */
+    char (*codes)[RR_CODE_LEN + 1];  /* STATS: RAIN_JOB_PAGE_MAX; owned */
+    uint32_t codes_n;
     uint32_t shards;                    /* GRANTS with a code: of that rain, 0: not known */
     char biz_code[RR_BIZ_CODE_MAX + 1]; /* PUSH */
     char *payload; /* PUSH: one msgpack value; SETTLER_METRICS: the text read; owned */

@@ -73,6 +73,10 @@ static void narrow(struct check *c, const struct verify_query *q)
         return;
     }
     /* ';' follows ':' in ascii. */
+    if (q->scope == VERIFY_BIZ) {
+        rr_buf_printf(sql, " AND a.biz_id > '%s:' AND a.biz_id < '%s;'", code, code);
+        return;
+    }
     rr_buf_printf(sql,
                   " AND ((a.biz_type = 'create' AND a.biz_id = '%s')"
                   " OR (a.biz_type = 'grant' AND a.biz_id > '%s:' AND a.biz_id < '%s;')"

@@ -20,10 +20,11 @@ const struct verify_query verify_queries[] = {
      "SELECT x.code, CONCAT('shard ', x.shard, ': grants ', x.sum, ' fen in ', x.n, ', escrow says "
      "',"
      " x.settled, ' in ', x.settled_cnt), ABS(x.sum - x.settled) FROM (SELECT e.code, e.shard,"
-     " e.settled, e.settled_cnt, COALESCE(SUM(g.amount), 0) AS sum, COUNT(g.code) AS n"
+     " MAX(e.settled) AS settled, MAX(e.settled_cnt) AS settled_cnt,"
+     " COALESCE(SUM(g.amount), 0) AS sum, COUNT(g.code) AS n"
      " FROM rp_escrow e LEFT JOIN rp_grant g ON g.code = e.code AND g.shard = e.shard"
      " AND g.state <> 3 WHERE 1",
-     " GROUP BY e.code, e.shard, e.settled, e.settled_cnt) x"
+     " GROUP BY e.code, e.shard) x"
      " WHERE x.sum <> x.settled OR x.n <> x.settled_cnt"},
     {"grant_escrow", VERIFY_CODE, "g.code", true,
      "SELECT g.code, CONCAT('shard ', g.shard, ' packet ', g.packet_no, ': no such shard'), "
@@ -52,7 +53,7 @@ const struct verify_query verify_queries[] = {
                                                            "g.user_id") " WHERE g.state <> 3 AND "
                                                                         "a.id IS NULL",
      ""},
-    {"log_grant", VERIFY_CODE, "LEFT(a.biz_id, 22)", true,
+    {"log_grant", VERIFY_BIZ, "", true,
      "SELECT LEFT(a.biz_id, 22), CONCAT(a.biz_id, ': credited without a grant'), ABS(a.delta)"
      " FROM account_log a LEFT JOIN rp_grant g ON g.code = LEFT(a.biz_id, 22)"
      " AND g.user_id = CAST(a.account_id AS SIGNED)"

@@ -6,6 +6,7 @@
 
 enum verify_scope {
     VERIFY_CODE, /* narrowed to one rain by " AND <column> = 'CODE'" */
+    VERIFY_BIZ,  /* narrowed to the grants of one rain in the log, by their biz ids */
     VERIFY_LOG,  /* narrowed to the log rows of one rain, by their biz ids */
     VERIFY_ALL,  /* only over the whole books */
     VERIFY_FULL  /* the same, and not in quick runs */

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 /** The root folder of the source tree. */
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
-const runDir = process.env.REDRAIN_SERVICES_RUN ?? join(root, ".run");
+export const runDir = process.env.REDRAIN_SERVICES_RUN ?? join(root, ".run");
 const script = process.env.REDRAIN_SERVICES ?? join(root, "tools", "dev", "services.sh");
 
 function addresses() {

@@ -150,6 +150,59 @@ static int list(const struct ctl *ctl, const struct rain_args *a)
     return CTL_OK;
 }
 
+static void print_grant(const json_t *g)
+{
+    const char *user = json_string_value(json_object_get(g, "user"));
+
+    printf("%-20s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT
+           " %12" JSON_INTEGER_FORMAT " %s\n",
+           user ? user : "-", json_integer_value(json_object_get(g, "shard")),
+           json_integer_value(json_object_get(g, "no")),
+           json_integer_value(json_object_get(g, "seq")),
+           json_integer_value(json_object_get(g, "amount")),
+           json_string_value(json_object_get(g, "state")));
+}
+
+/* All pages, each printed before the next is asked for. */
+static int grants(const struct ctl *ctl, const char *code)
+{
+    char path[160];
+    int rc = CTL_OK;
+
+    if (!rain_code_valid(rr_slice_str(code)))
+        return ctl_usage_error("\"%s\" is not the code of a rain", code);
+    snprintf(path, sizeof(path), "/api/v1/rains/%.22s/grants?limit=500", code);
+    if (!ctl->json)
+        printf("%-20s %5s %7s %4s %12s %s\n", "user", "shard", "no", "seq", "fen", "state");
+    while (path[0]) {
+        json_t *answer = NULL;
+        const json_t *g = NULL;
+        const json_t *next = NULL;
+        size_t i = 0;
+
+        rc = ctl_api(ctl, "GET", path, NULL, &answer);
+        if (rc != CTL_OK)
+            return rc;
+        json_array_foreach(json_object_get(answer, "grants"), i, g)
+        {
+            if (ctl->json)
+                ctl_print_json(g);
+            else
+                print_grant(g);
+        }
+        next = json_object_get(answer, "next");
+        path[0] = 0;
+        if (json_is_object(next))
+            snprintf(path, sizeof(path),
+                     "/api/v1/rains/%.22s/grants?limit=500&after_shard=%" JSON_INTEGER_FORMAT
+                     "&after_no=%" JSON_INTEGER_FORMAT,
+                     code, json_integer_value(json_object_get(next, "after_shard")),
+                     json_integer_value(json_object_get(next, "after_no")));
+        json_decref(answer);
+    }
+    return rc;
+}
+
 static int run(const struct ctl *ctl, const char *const *words, size_t n, const struct rain_args *a)
 {
     static const char *const verbs[] = {"prepare", "start", "extend", "close", "cancel"};
@@ -158,6 +211,8 @@ static int run(const struct ctl *ctl, const char *const *words, size_t n, const 
         return create(ctl, a);
     if (n == 1 && !strcmp(words[0], "list"))
         return list(ctl, a);
+    if (n == 2 && !strcmp(words[0], "grants"))
+        return grants(ctl, words[1]);
     if (n == 2 && !strcmp(words[0], "show"))
         return step(ctl, words[1], NULL, a);
     for (size_t i = 0; n == 2 && i < RR_COUNTOF(verbs); i++) {

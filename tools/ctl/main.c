@@ -26,6 +26,7 @@ static const char usage[] =
     "  rain start CODE [--countdown-ms C] [--duration-ms D]\n"
     "  rain extend CODE --add-ms A\n"
     "  rain list [--room R]\n"
+    "  rain grants CODE                 who has which packet; with --json one object per line\n"
     "  split check --split X --total FEN --count N --runs R [--lo FEN] [--hi FEN]\n"
     "        [--seed HEX]               statistics of a splitter\n"
     "  verify [CODE|--all]              check the books; exit code 1 on a finding\n"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests on private services of their own; ./dev test is this.
-#   test.sh [--preset NAME | --build DIR] [--no-deps] [--name REGEX] [unit|integration|e2e]… [-- PATTERN…]
+#   test.sh [--preset NAME | --build DIR] [--no-deps] [--name REGEX] [--long] [unit|integration|e2e]… [-- PATTERN…]
 # PATTERN narrows: names of unit-test binaries, or of integration and e2e test files (regular expressions); --name: of
 # the tests in those files.
 # The last line is "N passed, N failed, N skipped". Results, logs and sanitizer reports stay in REDRAIN_RUN.
@@ -24,6 +24,7 @@ parse() {
         --build) BUILD=${2:?} && shift ;; # an existing build folder, not built again
         --name) NAME=${2:?} && shift ;;
         --no-deps) DEPS= ;;
+        --long) export REDRAIN_TEST_LONG=1 ;; # read by tests that have a longer version of themselves
         unit | integration | e2e) PARTS+=("$1") ;;
         --)
             shift

@@ -2,7 +2,7 @@
 
 ALTER TABLE t_red_packet_config
     ADD COLUMN settled_at BIGINT NULL,
-    ADD KEY ix_settled (status, settled_at, id);
+    ADD KEY ix_settled (settled_at, id);
 
 -- Rains that ended before this column.
 UPDATE t_red_packet_config c JOIN rp_task t
