@@ -20,6 +20,8 @@ export const countedAs = (target) => {
   return name.startsWith("settler") ? "settler" : target;
 };
 
+const isLeft = (target, without) => without.includes(target) || without.includes(countedAs(target));
+
 function deck(rng, without) {
   const cards = [];
   const add = (n, make) => { for (let i = 0; i < n; i += 1) cards.push(make(i)); };
@@ -32,14 +34,14 @@ function deck(rng, without) {
     backMs: rng.int(...ROLLBACK_MS), downMs: rng.int(0, 800)}));
   add(DECK.kafka, () => ({target: "kafka", downMs: rng.int(0, 1500)}));
   add(DECK.mariadb, () => ({target: "mariadb", downMs: rng.int(0, 1500)}));
-  return rng.shuffle(cards.filter((c) => !without.includes(c.target.split(".")[0]) && !without.includes(c.target)));
+  return rng.shuffle(cards.filter((c) => !isLeft(c.target, without)));
 }
 
 /** Endless: kills by decks, other disturbances between them. */
 export function* schedule(seed, {without = []} = {}) {
   const rng = rngOf(seed, "faults");
   const disturbed = [...SERVERS.flatMap((s) => [`${s}.worker0`, `${s}.worker1`]), ...SETTLERS, "redis", "kafka", "mariadb"]
-    .filter((t) => !without.includes(t));
+    .filter((t) => !isLeft(t, without));
   const links = [...SERVERS, ...SETTLERS].flatMap((p) => ["redis", "mariadb"].map((s) => `${p}/${s}`)).concat("kafka");
   for (let n = 0; ;) {
     for (const card of deck(rng, without)) {

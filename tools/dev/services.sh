@@ -78,10 +78,11 @@ mariadb_start() {
     local -a as=()
     user=$(id -un)
     [ "$(id -u)" != 0 ] || as=(--user=root)
-    mkdir -p "$dir" "$RUN/logs"
+    # A starting mariadbd removes what looks like left-over temporary tables from its tmpdir: never a shared one.
+    mkdir -p "$dir/tmp" "$RUN/logs"
     if [ ! -f "$dir/.installed" ]; then
         rm -rf "$dir/data"
-        mariadb-install-db --no-defaults --datadir="$dir/data" --auth-root-authentication-method=socket \
+        mariadb-install-db --no-defaults --datadir="$dir/data" --tmpdir="$dir/tmp" --auth-root-authentication-method=socket \
             --auth-root-socket-user="$user" --skip-test-db "${as[@]}" >"$RUN/logs/mariadb-install.log" 2>&1 || {
             cat "$RUN/logs/mariadb-install.log" >&2
             return 1
@@ -98,7 +99,7 @@ SQL
     )
     mariadb_defaults
     # The socket is named relative to the data folder: a path of more than 107 bytes cannot be bound.
-    daemon_start mariadb "$dir" mariadbd --no-defaults "${as[@]}" --datadir="$dir/data" --socket=s.sock \
+    daemon_start mariadb "$dir" mariadbd --no-defaults "${as[@]}" --datadir="$dir/data" --tmpdir="$dir/tmp" --socket=s.sock \
         --pid-file="$dir/pid" --port="$(port mysql)" --bind-address=127.0.0.1 --init-file="$dir/init.sql" \
         --log-bin=binlog --binlog-format=ROW --server-id=1 --expire-logs-days=1 --max-binlog-size=256M \
         --transaction-isolation=READ-COMMITTED --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 \
