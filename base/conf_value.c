@@ -121,6 +121,16 @@ static const char *check_mysql_url(const char *v)
                                               : "must be mysql://user:password@host:port/database";
 }
 
+static const char *check_topology(const char *v)
+{
+    return !strcmp(v, "single") || !strcmp(v, "failover") ? NULL : "must be single or failover";
+}
+
+static const char *check_fence_policy(const char *v)
+{
+    return !strcmp(v, "recover") || !strcmp(v, "close") ? NULL : "must be recover or close";
+}
+
 static const struct {
     const char *section;
     const char *key;
@@ -130,6 +140,7 @@ static const struct {
     {"admin", "host", check_loopback},        {"redis", "url", check_redis_url},
     {"mysql", "url", check_mysql_url},        {"kafka", "topic", check_kafka_name},
     {"kafka", "group", check_kafka_name},     {"log", "level", check_log_level},
+    {"redis", "topology", check_topology},    {"fence", "policy", check_fence_policy},
 };
 
 static const char *broken_rule(const struct conf_option *o, const char *text)

@@ -102,7 +102,9 @@ static void learn_state(struct room *r, struct rr_slice biz_code, struct rr_slic
     if (unpack_scan(payload, RR_DEPTH_MAX) || unpack_next(&cursor, &map) ||
         unpack_get_str(&map, "config_code", &code))
         return;
-    kept_set(r, code, biz_code, payload);
+    /* A pause is no state for late joiners: they see the configuration, and their grabs say the rest. */
+    if (!rr_slice_eq_str(biz_code, "RED_PACKET_STATE"))
+        kept_set(r, code, biz_code, payload);
     r->hub->opts.rain_state(r->hub->opts.arg, r->id, biz_code, payload);
 }
 

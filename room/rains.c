@@ -95,6 +95,24 @@ static enum rr_err learn_config(struct rain_entry *e, const char *room_id,
     return RR_OK;
 }
 
+/* RED_PACKET_STATE: its pool was lost and is, or will be, another one. What was seen of the old one says nothing. */
+static enum rr_err forget_pool(struct rains *rs, const char *room_id, struct rr_slice code)
+{
+    struct rain_entry *e = rains_find(rs, code);
+
+    if (!e)
+        return RR_OK; /* its configuration follows or went before */
+    if (strcmp(e->live.room_id, room_id) != 0)
+        return RR_BAD_REQUEST;
+    e->live.sold_out = 0;
+    e->live.rid[0] = 0;
+    e->granted = 0;
+    e->granted_fen = 0;
+    e->sold_out_at_ms = 0;
+    e->told_granted = -1;
+    return RR_OK;
+}
+
 enum rr_err rains_learn(struct rains *rs, const char *room_id, struct rr_slice biz_code,
                         struct rr_slice payload, int64_t now_us)
 {
@@ -110,6 +128,8 @@ enum rr_err rains_learn(struct rains *rs, const char *room_id, struct rr_slice b
     if (unpack_scan(payload, RR_DEPTH_MAX) || unpack_next(&cursor, &map) ||
         unpack_get_str(&map, "config_code", &code) || !rain_code_valid(code))
         return RR_BAD_REQUEST;
+    if (rr_slice_eq_str(biz_code, "RED_PACKET_STATE"))
+        return forget_pool(rs, room_id, code);
     /* END and RESULT repeat the configuration, so that a worker that never saw the start still
      * knows the rain: somebody may have to ask again what he got. */
     n = node_get(rs, code);

@@ -232,7 +232,8 @@ static void scripted_all(void *arg, const struct pool_shard *at,
 
     outbox_track_seal(p->outbox, p->reply_outbox);
     p->reply_outbox = 0;
-    if (!e || !reply->rid[0])
+    /* A shard that must be recovered says nothing of what is left. */
+    if (!e || !reply->rid[0] || (reply->n && reply->items[0].rc == RR_RECOVERING))
         return;
     gate_learn(&e->live, at->shard, reply->rid, reply->left == 0 && reply->granted > 0,
                reply->t1_ms);

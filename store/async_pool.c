@@ -137,10 +137,9 @@ struct next_call {
     void *arg;
 };
 
-static enum rr_err count_grant(void *arg, const struct pool_grant *g)
+static enum rr_err next_of_grant(void *arg, const struct pool_grant *g)
 {
-    (void)g;
-    ++*(uint32_t *)arg;
+    *(uint32_t *)arg = g->seq + 1; /* ascending, maybe with gaps */
     return RR_OK;
 }
 
@@ -150,7 +149,7 @@ static void on_next(void *arg, enum rr_err err, const redisReply *reply)
     uint32_t n = 0;
 
     if (!err && reply->type == REDIS_REPLY_STRING &&
-        reply_user_record(rr_slice_of(reply->str, (size_t)reply->len), 1, count_grant, &n))
+        reply_user_record(rr_slice_of(reply->str, (size_t)reply->len), 1, next_of_grant, &n))
         err = RR_CORRUPT;
     call->done(call->arg, err, n);
     free(call);

@@ -161,21 +161,24 @@ enum rr_err reply_state(const redisReply *r, struct pool_state *out)
     char st[2];
     int64_t n = 0;
     int64_t granted = 0;
+    int64_t left = 0;
 
     *out = (struct pool_state){0};
-    if (!reply_is_array(r, 11) || !reply_text(r->element[1], st, sizeof(st)) ||
+    if (!reply_is_array(r, 12) || !reply_text(r->element[1], st, sizeof(st)) ||
         !reply_text(r->element[2], out->rid, sizeof(out->rid)) ||
         !reply_text(r->element[3], out->now_rid, sizeof(out->now_rid)) ||
         !reply_int(r->element[5], &out->t0_ms) || !reply_int(r->element[6], &out->t1_ms) ||
         !reply_int(r->element[7], &out->granted_fen) ||
         !reply_int(r->element[8], &out->sold_out_at_ms) || !reply_int(r->element[9], &n) ||
-        !reply_int(r->element[10], &granted) || n < 0 || n > RR_PACKETS_MAX || granted < 0 ||
-        granted > n || (st[0] && !strchr("POC", st[0])))
+        !reply_int(r->element[10], &granted) || !reply_int(r->element[11], &left) || n < 0 ||
+        n > RR_PACKETS_MAX || granted < 0 || granted > n || left < 0 || left > RR_PACKETS_MAX ||
+        (st[0] && !strchr("POC", st[0])))
         return RR_MALFORMED;
     out->st = st[0];
     out->exists = st[0] != 0;
     out->n = (uint32_t)n;
     out->granted = (uint32_t)granted;
+    out->left = (uint32_t)left;
     return RR_OK;
 }
 
@@ -192,6 +195,8 @@ enum rr_err reply_user_record(struct rr_slice record, int64_t user_id, pool_gran
     while (!err && reply_token(&record, ';', &word)) {
         struct pool_grant g = {.user_id = user_id};
 
+        if (rr_slice_eq_str(word, "-")) /* a grant that was lost and told to nobody */
+            continue;
         err = reply_grant(word, &g);
         if (!err)
             err = fn(arg, &g);

@@ -39,7 +39,7 @@ static enum rr_err pool_now_ms(void *impl, int64_t *now_ms)
 /* ---- seal ---- */
 
 /* A name no other attempt has, in the shard's slot. */
-static struct store_key tmp_key(const char *ns, const struct pool_shard *at)
+struct store_key sync__tmp_key(const char *ns, const struct pool_shard *at)
 {
     uint64_t r[2];
     char part[48];
@@ -51,25 +51,25 @@ static struct store_key tmp_key(const char *ns, const struct pool_shard *at)
 
 /* RPUSH in batches, pipelined; the TTL goes along with each round so that a dead attempt never
  * stays. */
-static enum rr_err fill_tmp(struct store_sync *s, const struct store_key *tmp,
-                            const struct pool_seal *p)
+enum rr_err sync__fill_list(struct store_sync *s, const struct store_key *tmp,
+                            const int64_t *amounts_fen, uint32_t count)
 {
     char ttl[16];
     uint32_t i = 0;
     enum rr_err err = RR_OK;
 
     snprintf(ttl, sizeof(ttl), "%d", TMP_TTL_S);
-    while (!err && i < p->count) {
+    while (!err && i < count) {
         struct rr_buf bytes = {0};
         struct redis_cmd cmd = {0};
         uint32_t n = 0;
 
-        for (; n < PIPELINE && i < p->count; n++) {
-            uint32_t end = p->count - i > PUSH_BATCH ? i + PUSH_BATCH : p->count;
+        for (; n < PIPELINE && i < count; n++) {
+            uint32_t end = count - i > PUSH_BATCH ? i + PUSH_BATCH : count;
 
             redis_cmd_strs(&cmd, "RPUSH", tmp->s, (char *)NULL);
             for (; i < end; i++)
-                redis_cmd_int(&cmd, p->amounts_fen[i]);
+                redis_cmd_int(&cmd, amounts_fen[i]);
             redis_cmd_write(&cmd, NULL, false, &bytes);
             redis_cmd_fini(&cmd);
         }
@@ -112,8 +112,8 @@ static enum rr_err pool_seal(void *impl, const struct pool_seal *p, char rid[RR_
     keys[1] = key_pool(s->ns, &p->at, "state");
     keys[2] = key_pool(s->ns, &p->at, "users");
     keys[3] = key_pool(s->ns, &p->at, "outbox");
-    keys[4] = tmp_key(s->ns, &p->at);
-    err = fill_tmp(s, &keys[4], p);
+    keys[4] = sync__tmp_key(s->ns, &p->at);
+    err = sync__fill_list(s, &keys[4], p->amounts_fen, p->count);
     if (err)
         return err;
     redis_cmd_keys(&cmd, keys, 5);
@@ -215,12 +215,14 @@ static enum rr_err pool_close(void *impl, const struct pool_shard *at, bool forc
 static enum rr_err pool_state(void *impl, const struct pool_shard *at, struct pool_state *out)
 {
     struct store_sync *s = impl;
-    struct store_key key = key_pool(s->ns, at, "state");
+    struct store_key keys[2];
     struct redis_cmd cmd = {0};
     redisReply *r = NULL;
     enum rr_err err = RR_OK;
 
-    redis_cmd_keys(&cmd, &key, 1);
+    keys[0] = key_pool(s->ns, at, "state");
+    keys[1] = key_pool(s->ns, at, "list");
+    redis_cmd_keys(&cmd, keys, 2);
     err = sync__call(s, &script_pool_state, &cmd, &r);
     if (err)
         return err;
@@ -418,4 +420,5 @@ void sync__pool_init(struct store_sync *s)
         .stats = pool_stats,
         .user_total = pool_user_total,
     };
+    sync__recover_init(s);
 }

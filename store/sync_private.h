@@ -31,6 +31,12 @@ RR_MUST_CHECK enum rr_err sync__run(struct store_sync *s, const struct store_scr
 /* n commands at once, already written to bytes; the answers only have to be no errors. */
 RR_MUST_CHECK enum rr_err sync__pipeline(struct store_sync *s, struct rr_buf *bytes, uint32_t n);
 
+/* A name no other attempt has, in the shard's slot. */
+struct store_key sync__tmp_key(const char *ns, const struct pool_shard *at);
+/* A list under a tmp key, with a TTL. */
+RR_MUST_CHECK enum rr_err sync__fill_list(struct store_sync *s, const struct store_key *tmp,
+                                          const int64_t *amounts_fen, uint32_t count);
+void sync__recover_init(struct store_sync *s); /* its part of the pool */
 void sync__pool_init(struct store_sync *s);
 void sync__notify_init(struct store_sync *s);
 

@@ -13,15 +13,21 @@ static void pack_kv_ms(struct rr_buf *b, const char *key, int64_t ms)
         pack_kv_nil(b, key);
 }
 
-static enum rr_err push(struct saga *s, const struct rain_info *r, const char *biz_code,
-                        struct rr_buf *b, int final)
+static enum rr_err push_as(struct saga *s, const struct rain_info *r, const char *biz_code,
+                           struct rr_buf *b, const char *keep_code, int final)
 {
     enum rr_err err = b->failed ? RR_TOO_BIG
                                 : s->notify->push_room(s->notify->impl, r->spec.room_id, biz_code,
-                                                       rr_slice_of(b->p, b->len), r->code, final);
+                                                       rr_slice_of(b->p, b->len), keep_code, final);
 
     rr_buf_fini(b);
     return err;
+}
+
+static enum rr_err push(struct saga *s, const struct rain_info *r, const char *biz_code,
+                        struct rr_buf *b, int final)
+{
+    return push_as(s, r, biz_code, b, r->code, final);
 }
 
 /* With the seed, all that the amounts are computed from. 4 pairs. */
@@ -55,6 +61,19 @@ enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_m
     pack_kv_str(&b, "kind", rain_kind_name(r->spec.kind));
     pack_kv_ms(&b, "sold_out_at", r->sold_out_at_ms);
     return push(s, r, "RED_PACKET_CONFIG", &b, 0);
+}
+
+enum rr_err push_state(struct saga *s, const struct rain_info *r, const char *state, int64_t now_ms)
+{
+    struct rr_buf b = {0};
+
+    pack_map(&b, 5);
+    pack_kv_str(&b, "config_code", r->code);
+    pack_kv_str(&b, "state", state);
+    pack_kv_ms(&b, "t0", r->t0_ms);
+    pack_kv_ms(&b, "t1", r->t1_ms);
+    pack_kv_int(&b, "now", now_ms);
+    return push_as(s, r, "RED_PACKET_STATE", &b, NULL, 0);
 }
 
 /* END and RESULT repeat what a worker needs to judge a grab: one that was started after the opening must still know the rain

@@ -117,12 +117,13 @@ static enum rr_err fence(struct saga *s, const struct rain_info *r, struct escro
     err = s->pool->close(s->pool->impl, &at, true, &st);
     if (err && err != RR_NOT_FOUND && err != RR_RECOVERING)
         return err;
-    if (err || !st.exists || strcmp(st.rid, row->rid) != 0 || strcmp(st.now_rid, st.rid) != 0) {
-        log_error("pool_lost", "rain %s shard %u: its state in Redis is missing or of another run",
-                  r->code, row->shard);
-        return RR_RECOVERING;
+    if (err || saga__pool_lost(r, row->shard, row->rid, &st)) {
+        log_warn("pool_lost", "rain %s shard %u: its state in Redis is missing or of another run",
+                 r->code, row->shard);
+        err = saga__recover_arm(s, r->code);
+        return err ? err : RR_RECOVERING;
     }
-    if (st.st != 'C' || st.n != rain_shard_count(r->spec.count, r->spec.shards, row->shard))
+    if (st.st != 'C')
         return RR_CORRUPT;
     rr_fail(CLOSE_GATE);
     err = note_sold_out(s->ledger, r->code, st.sold_out_at_ms);

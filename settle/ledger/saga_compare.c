@@ -22,6 +22,7 @@ struct compare {
     struct pool_grant *grants; /* in the pool and not in SQL */
     uint32_t n;
     uint32_t strange; /* grants of the pool with a no >= granted_k */
+    bool fenced;      /* recovered once: packets may be nobody's */
 };
 
 static enum rr_err collect(void *arg, const struct pool_grant *g)
@@ -53,6 +54,20 @@ static enum rr_err mark(struct compare *c, const char *sql, enum packet_seen as)
         if (no >= 0 && no < c->row->granted_k)
             c->seen[no] |= (uint8_t)as;
     }
+    db_rows_fini(&rows);
+    return err;
+}
+
+static enum rr_err look_for_fence(struct compare *c)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(c->s->ledger->db);
+
+    if (!err)
+        err = db_select(c->s->ledger->db,
+                        "SELECT 1 FROM rp_fence_shard WHERE code = ? AND shard = ? LIMIT 1",
+                        DB_ARGS(db_str(c->rain->code), db_int(c->row->shard)), &rows);
+    c->fenced = !err && rows.n > 0;
     db_rows_fini(&rows);
     return err;
 }
@@ -123,8 +138,12 @@ static enum rr_err void_missing(struct compare *c)
     for (uint32_t no = 0; !err && no < c->row->granted_k; no++) {
         if (c->seen[no] != SEEN_NOT)
             continue;
-        log_error("packet_void", "rain %s shard %u packet %u: granted, but to nobody",
-                  c->rain->code, c->row->shard, no);
+        if (c->fenced)
+            log_info("packet_void", "rain %s shard %u packet %u: lost with an older Redis, told to nobody",
+                     c->rain->code, c->row->shard, no);
+        else
+            log_error("packet_void", "rain %s shard %u packet %u: granted, but to nobody",
+                      c->rain->code, c->row->shard, no);
         err = escrow_void(c->s->ledger, c->rain, c->row, no,
                           cached_rain_amount(cached, c->row->shard, no));
     }
@@ -142,12 +161,12 @@ static enum rr_err check_state(struct compare *c)
     err = c->s->pool->state(c->s->pool->impl, &at, &st);
     if (err)
         return err;
-    if (st.exists && st.st == 'C' && strcmp(st.rid, c->row->rid) == 0 &&
-        strcmp(st.now_rid, st.rid) == 0)
+    if (st.st == 'C' && !saga__pool_lost(c->rain, c->row->shard, c->row->rid, &st))
         return RR_OK;
-    log_error("pool_lost", "rain %s shard %u: its state in Redis is missing or of another run",
-              c->rain->code, c->row->shard);
-    return RR_RECOVERING;
+    log_warn("pool_lost", "rain %s shard %u: its state in Redis is missing or of another run",
+             c->rain->code, c->row->shard);
+    err = saga__recover_arm(c->s, c->rain->code);
+    return err ? err : RR_RECOVERING;
 }
 
 enum rr_err saga__compare(struct saga *s, const struct rain_info *r, const struct escrow_row *row)
@@ -187,6 +206,8 @@ enum rr_err saga__compare(struct saga *s, const struct rain_info *r, const struc
                    "SELECT packet_no FROM rp_dead WHERE code = ? AND shard = ?"
                    " AND state <> 'closed'",
                    SEEN_ASIDE);
+    if (!err)
+        err = look_for_fence(&c);
     if (!err)
         err = void_missing(&c);
     free(c.seen);

@@ -12,7 +12,7 @@ RR_MUST_CHECK enum rr_err saga__get(struct saga *s, const struct saga_actor *a, 
 
 /* Runs a step of a task this process just armed; done or later. RR_PENDING: the task goes on later. */
 RR_MUST_CHECK enum rr_err saga__run_inline(struct saga *s, const struct task *t);
-/* One step by its kind: open, close, end, result, cancel, park. RR_OK: done. RR_PENDING: wait for something known. */
+/* One step by its kind: open, close, end, result, cancel, park, recover. RR_OK: done. RR_PENDING: wait for something known. */
 RR_MUST_CHECK enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms);
 
 enum rr_err saga__step_open(struct saga *s, const struct task *t, int64_t *next_at_ms);
@@ -20,12 +20,20 @@ enum rr_err saga__step_close(struct saga *s, const struct task *t, int64_t *next
 enum rr_err saga__step_end(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_result(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_cancel(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_recover(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_park(struct saga *s, const struct task *t, int64_t *next_at_ms);
 
 /* SENT -> CLOSING with its tasks. RR_OK also when it is CLOSING or SETTLED already. RR_PENDING: not before t1 (*out is set). */
 RR_MUST_CHECK enum rr_err saga__close_begin(struct saga *s, const char *code, bool force,
                                             struct rain_info *out, struct task *end,
                                             struct task *close);
+
+/* ---- recovery ---- */
+/* Arms one, unless it is armed. */
+RR_MUST_CHECK enum rr_err saga__recover_arm(struct saga *s, const char *code);
+/* The pool's state of a shard is not the one its books name, or is damaged: it grants nothing and proves nothing. */
+bool saga__pool_lost(const struct rain_info *r, uint32_t shard, const char *rid,
+                     const struct pool_state *st);
 
 /* ---- one shard's books ---- */
 struct escrow_row {
@@ -60,6 +68,9 @@ RR_MUST_CHECK enum rr_err escrow__give_back(struct ledger *l, const struct rain_
 
 /* ---- pushes (payloads: docs/PROTOCOL.md) ---- */
 RR_MUST_CHECK enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_ms);
+/* state: RECOVERING, OPEN or CLOSED. Not kept: late joiners see the rain's configuration. */
+RR_MUST_CHECK enum rr_err push_state(struct saga *s, const struct rain_info *r, const char *state,
+                                     int64_t now_ms);
 RR_MUST_CHECK enum rr_err push_end(struct saga *s, const struct rain_info *r);
 RR_MUST_CHECK enum rr_err push_cancel(struct saga *s, const struct rain_info *r);
 struct rain_winner {

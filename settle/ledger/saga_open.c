@@ -187,20 +187,23 @@ static enum rr_err timed(struct saga *s, struct timing *p, ledger_tx_fn tx, stru
     return read && !err ? RR_PENDING : err;
 }
 
-/* A pool that a restarted Redis may have lost part of must not be started: the rain is prepared no more, cancel gives the
- * money back. After SENT it would be too late to say no. */
+/* A pool that a restarted Redis may have lost part of is recovered before it is started: some seconds later the start may be
+ * asked again. */
 static enum rr_err pool_intact(struct saga *s, const struct rain_info *r)
 {
     struct pool_shard at = {.shard = 0};
-    enum rr_err err = RR_OK;
+    struct escrow_row rows[RR_SHARDS_MAX];
+    enum rr_err err = escrow_read(s->ledger, r, rows);
 
     memcpy(at.code, r->code, sizeof(at.code));
     for (; !err && at.shard < r->spec.shards; at.shard++) {
         struct pool_state st;
 
         err = s->pool->state(s->pool->impl, &at, &st);
-        if (!err && (!st.exists || strcmp(st.rid, st.now_rid) != 0))
-            err = RR_RECOVERING;
+        if (!err && saga__pool_lost(r, at.shard, rows[at.shard].rid, &st)) {
+            err = saga__recover_arm(s, r->code);
+            return err ? err : RR_RECOVERING;
+        }
     }
     return err;
 }

@@ -15,6 +15,7 @@ static const struct {
 } steps[] = {
     {"open", saga__step_open},     {"close", saga__step_close},   {"end", saga__step_end},
     {"result", saga__step_result}, {"cancel", saga__step_cancel}, {"park", saga__step_park},
+    {"recover", saga__step_recover},
 };
 
 enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms)

@@ -15,23 +15,44 @@ static struct origin origin_of(const struct settle_job *job, const struct settle
                            db_int(e->item->offset)};
 }
 
+/* A rid that a recovery took away from the shard: what it told was in the books before. Such a record is kept, and nobody has
+ * to look at it. */
+static enum rr_err was_fenced(struct ledger *l, const struct grant_record *r, bool *fenced)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_select(l->db,
+                                "SELECT 1 FROM rp_fence_shard WHERE code = ? AND shard = ?"
+                                " AND old_rid = ? AND floor IS NOT NULL LIMIT 1",
+                                DB_ARGS(db_str(r->code), db_int(r->shard), db_str(r->rid)), &rows);
+
+    *fenced = !err && rows.n > 0;
+    db_rows_fini(&rows);
+    return err;
+}
+
 static enum rr_err put_conflict(struct ledger *l, const struct settle_job *job,
                                 const struct settle_entry *e, int64_t now_ms)
 {
     const struct grant_record *r = &e->item->rec;
     struct origin at = origin_of(job, e);
+    bool fenced = false;
+    enum rr_err err = RR_OK;
 
+    if (e->now.verdict == SETTLE_STALE_RID)
+        err = was_fenced(l, r, &fenced);
+    if (err)
+        return err;
     return db_stmt(
         l->db,
         "INSERT INTO rp_conflict (topic, part, offs, code, shard, packet_no, user_id, seq, amount,"
         " rid, reason, state, raw, created_at)"
-        " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ? FROM DUAL WHERE NOT EXISTS"
+        " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM DUAL WHERE NOT EXISTS"
         " (SELECT 1 FROM rp_conflict WHERE code = ? AND shard = ? AND packet_no = ? AND user_id = ?"
         " AND seq = ? AND amount = ? AND rid = ?)",
         DB_ARGS(at.topic, at.part, at.offs, db_str(r->code), db_int(r->shard), db_int(r->packet_no),
                 db_int(r->user_id), db_int(r->seq), db_int(r->amount_fen), db_str(r->rid),
-                db_str(e->now.reason), db_bytes(e->item->raw.p, e->item->raw.len), db_int(now_ms),
-                db_str(r->code), db_int(r->shard), db_int(r->packet_no), db_int(r->user_id),
+                db_str(e->now.reason), db_str(fenced ? "closed" : "open"),
+                db_bytes(e->item->raw.p, e->item->raw.len), db_int(now_ms), db_str(r->code), db_int(r->shard), db_int(r->packet_no), db_int(r->user_id),
                 db_int(r->seq), db_int(r->amount_fen), db_str(r->rid)),
         NULL);
 }

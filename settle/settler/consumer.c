@@ -208,6 +208,32 @@ enum rr_err consumer_watermarks(struct consumer *c, int32_t partition, int64_t *
                : RR_OK;
 }
 
+enum rr_err consumer_ends(struct consumer *c, struct grant_log_end *out, uint32_t max, uint32_t *n)
+{
+    const struct rd_kafka_metadata *md = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(c->rk, c->topic, NULL);
+    enum rr_err err = RR_UNAVAILABLE;
+
+    *n = 0;
+    if (topic && rd_kafka_metadata(c->rk, 0, topic, &md, REQUEST_MS) == 0) {
+        const struct rd_kafka_metadata_topic *t = &md->topics[0];
+
+        if (md->topic_cnt == 1 && t->err == 0 && t->partition_cnt > 0)
+            err = (uint32_t)t->partition_cnt > max ? RR_FULL : RR_OK;
+        for (int i = 0; !err && i < t->partition_cnt; i++) {
+            struct grant_log_end *e = &out[*n];
+
+            e->part = t->partitions[i].id;
+            err = consumer_watermarks(c, e->part, &e->low, &e->high);
+            ++*n;
+        }
+        rd_kafka_metadata_destroy(md);
+    }
+    if (topic)
+        rd_kafka_topic_destroy(topic);
+    return err;
+}
+
 int64_t consumer_high(struct consumer *c, int32_t partition)
 {
     int64_t low = -1;

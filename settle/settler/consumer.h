@@ -9,6 +9,7 @@
 
 #include "base/conf.h"
 #include "base/err.h"
+#include "ledger/saga.h"
 
 struct consumer;
 
@@ -33,6 +34,9 @@ RR_MUST_CHECK enum rr_err consumer_subscribe(struct consumer *c);
 rd_kafka_message_t *consumer_poll(struct consumer *c, int timeout_ms, int32_t *lost);
 RR_MUST_CHECK enum rr_err consumer_watermarks(struct consumer *c, int32_t partition, int64_t *low,
                                               int64_t *high);
+/* Both ends of every partition, asked of the brokers. May be called on any thread while c lives. */
+RR_MUST_CHECK enum rr_err consumer_ends(struct consumer *c, struct grant_log_end *out, uint32_t max,
+                                        uint32_t *n);
 /* As last seen by the fetcher; -1: unknown. */
 int64_t consumer_high(struct consumer *c, int32_t partition);
 RR_MUST_CHECK enum rr_err consumer_seek(struct consumer *c, int32_t partition, int64_t offset);

@@ -306,10 +306,21 @@ static enum rr_err make_ledger(struct settler *s)
     return err;
 }
 
+static enum rr_err log_ends(void *impl, struct grant_log_end *out, uint32_t max, uint32_t *n)
+{
+    return consumer_ends(impl, out, max, n);
+}
+
 static enum rr_err make_tasks(struct settler *s)
 {
-    struct tasks_opts o = {
-        .conf = s->conf, .name = s->name, .metrics = &s->metrics, .lag_ms = &s->lag_ms};
+    struct tasks_opts o = {.conf = s->conf,
+                           .name = s->name,
+                           .metrics = &s->metrics,
+                           .lag_ms = &s->lag_ms,
+                           .log = &s->log};
+
+    s->log = (struct grant_log){
+        .impl = s->consumer, .topic = consumer_topic(s->consumer), .ends = log_ends};
 
     return tasks_create(&s->tasks, &o);
 }
@@ -339,8 +350,8 @@ enum rr_err settler_run(const struct rr_conf *conf, const atomic_bool *stop)
         run(s);
         log_notice("stopping", "settler %s", s->name);
     }
+    tasks_destroy(s->tasks); /* they ask the consumer's connection */
     consumer_destroy(s->consumer);
-    tasks_destroy(s->tasks);
     while (s->parts_n)
         part_fini(&s->parts[--s->parts_n]);
     free(s->parts);

@@ -23,6 +23,7 @@ struct settler {
     struct ledger *ledger;
     struct consumer *consumer;
     struct tasks *tasks;
+    struct grant_log log;
     struct part *parts;
     uint32_t parts_n;
     struct settle_item *items; /* scratch of one batch */

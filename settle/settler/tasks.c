@@ -14,6 +14,10 @@
 
 enum { CREDITS_MAX = 65536, CREDITS_SOME = 5000, STEPS_MAX = 16, METRICS_TTL_MS = 10000 };
 
+/* X + 1 s: an amount is told at most 2 s after its call was sent (docs/adr/0005). A replica that takes over may have a primary
+ * beside it that still answers: until it notices, by min-replicas-max-lag, 10 s unless set otherwise. */
+enum { WAIT_MS = 3000, FAILOVER_MS = 10000 };
+
 struct tasks {
     const struct rr_conf *conf;
     struct rr_settler_metrics *metrics;
@@ -32,6 +36,7 @@ struct tasks {
     struct store_sync *store;    /* [thread] */
     struct ledger *check_ledger; /* [checker] */
     struct rr_ratelog fail_log;  /* [thread] */
+    struct saga_recovery recovery; /* [thread] */
 };
 
 static void complain(struct tasks *t, const char *what, enum rr_err err)
@@ -97,9 +102,13 @@ static void run_steps(struct tasks *t)
     struct saga s = {.ledger = t->ledger,
                      .pool = store_sync_pool(t->store),
                      .notify = store_sync_notify(t->store),
-                     .owner = t->name};
+                     .owner = t->name,
+                     .recovery = &t->recovery};
     uint32_t ran = STEPS_MAX;
+    enum rr_err lost = saga_look_for_losses(&s, rr_wall_ms(rr_clock_system()));
 
+    if (lost)
+        complain(t, "looking for rains that lost their pool", lost);
     while (ran == STEPS_MAX && !atomic_load(&t->stop)) {
         enum rr_err err = saga_run_due(&s, rr_wall_ms(rr_clock_system()), STEPS_MAX, &ran);
 
@@ -111,12 +120,26 @@ static void run_steps(struct tasks *t)
     }
 }
 
+static void count_recoveries(struct tasks *t)
+{
+    struct saga s = {.ledger = t->ledger};
+    int64_t n = 0;
+
+    if (saga_recovering(&s, &n) == RR_OK)
+        rr_metric_set(&t->metrics->rains_recovering, n);
+    rr_metric_add(&t->metrics->recoveries_full_total, t->recovery.full);
+    rr_metric_add(&t->metrics->recoveries_quick_total, t->recovery.quick);
+    rr_metric_add(&t->metrics->redis_epoch_changes_total, t->recovery.epoch_changes);
+    t->recovery.full = t->recovery.quick = t->recovery.epoch_changes = 0;
+}
+
 static void write_metrics(struct tasks *t)
 {
     const struct rain_notify *notify = store_sync_notify(t->store);
     struct rr_buf b = {0};
     enum rr_err err = notify->settle_lag(notify->impl, atomic_load(t->lag_ms));
 
+    count_recoveries(t);
     rr_settler_metrics_prometheus(t->metrics, &b);
     if (!err && !b.failed)
         err = store_sync_kv_set(t->store, "settler", rr_slice_of(b.p, b.len), METRICS_TTL_MS);
@@ -241,6 +264,19 @@ static enum rr_err make_parts(struct tasks *t)
     return err;
 }
 
+static struct saga_recovery recovery_of(const struct tasks_opts *o)
+{
+    bool single = strcmp(o->conf->redis_topology, "single") == 0;
+    int64_t wait_ms = o->conf->fence_wait_ms;
+
+    if (wait_ms == 0)
+        wait_ms = single ? WAIT_MS : WAIT_MS + FAILOVER_MS;
+    return (struct saga_recovery){.log = o->log,
+                                  .wait_ms = wait_ms > WAIT_MS ? wait_ms : WAIT_MS,
+                                  .single = single,
+                                  .close = strcmp(o->conf->fence_policy, "close") == 0};
+}
+
 enum rr_err tasks_create(struct tasks **out, const struct tasks_opts *o)
 {
     struct tasks *t = rr_xcalloc(1, sizeof(*t));
@@ -251,6 +287,7 @@ enum rr_err tasks_create(struct tasks **out, const struct tasks_opts *o)
     t->conf = o->conf;
     t->metrics = o->metrics;
     t->lag_ms = o->lag_ms;
+    t->recovery = recovery_of(o);
     strncpy(t->name, o->name, sizeof(t->name) - 1);
     t->credits = rr_xcalloc(CREDITS_MAX, sizeof(*t->credits));
     pthread_mutex_init(&t->mu, NULL);

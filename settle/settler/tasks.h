@@ -10,6 +10,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/metrics.h"
+#include "ledger/saga.h"
 #include "ledger/settle_batch.h"
 
 struct tasks;
@@ -19,6 +20,7 @@ struct tasks_opts {
     const char *name; /* of this process: owner in markers, Redis client name */
     struct rr_settler_metrics *metrics;
     const _Atomic int64_t *lag_ms; /* written by the main thread */
+    const struct grant_log *log;   /* used by a thread of its own; lives longer than the tasks */
 };
 
 RR_MUST_CHECK enum rr_err tasks_create(struct tasks **out, const struct tasks_opts *o);

@@ -19,4 +19,5 @@ elseif s[1] ~= 'C' then
     end
 end
 return {verdict, s[1] or '', s[2] or '', rid, now, tonumber(s[3]) or 0, tonumber(s[4]) or 0,
-    tonumber(s[5]) or 0, tonumber(s[6]) or 0, tonumber(s[7]) or 0, tonumber(s[8]) or 0}
+    tonumber(s[5]) or 0, tonumber(s[6]) or 0, tonumber(s[7]) or 0, tonumber(s[8]) or 0,
+    redis.call('LLEN', KEYS[1])}

@@ -1,11 +1,12 @@
 -- pool_grab: grants packets of one shard to a batch of (user, seq), all or nothing.
 -- KEYS  1 list  2 state  3 users  4 outbox       (one hash tag)
 -- ARGV  1 outbox cap  2 code  3 shard, then per item: user, seq (0-based)
--- Returns {run id, now ms, t0, t1, granted, fen, sold_out_at, left, outbox id or '', items}
+-- Returns {rid of the state (X: run id), now ms, t0, t1, granted, fen, sold_out_at, left, outbox id or '', items}
 --   items: one word per item, joined by ';':  O:seq:no:amount granted now   R:seq:no:amount granted before
 --          N not started  E ended  B outbox full  Q:next bad seq  L limit  S sold out  X recovering
 -- The order of the checks is part of the contract:
---   1. is this the Redis that sealed the shard?  A wiped, restarted or rolled back one must not grant: X.
+--   1. is this the Redis that sealed the shard?  A wiped, restarted or rolled back one must not grant: X. The first 32 digits
+--      of the state's rid are the run's; recovery sets the other 8 anew, so that two lives of a shard in one run differ.
 --   2. replays come before everything else, also when the rain is closed: a user whose answer was lost asks again.
 --   3. only then the reasons to say no.  4. every string is built before the first write.
 -- XADD is the first write: out of memory, read-only and disk errors are raised by it, with nothing changed yet.
@@ -23,13 +24,15 @@ local left = redis.call('LLEN', KEYS[1])
 local items = (#ARGV - 3) / 2
 local out = {}
 
-if not st or s[2] ~= rid or granted + left ~= tonumber(s[6]) then
+if not st or string.sub(s[2] or '', 1, 32) ~= string.sub(rid, 1, 32) or granted + left ~= tonumber(s[6]) then
     for i = 1, items do
         out[i] = 'X'
     end
     return {rid, now, t0, t1, granted, fen, sold_out_at, left, '', table.concat(out, ';')}
 end
 
+rid = s[2]
+-- A word '-' in a user's record is a seq whose grant was lost with an older Redis and told to nobody: it is granted anew.
 -- Each user's record is read once and kept up to date here: a user may occur several times in a batch.
 local names, grants = {}, {}
 for i = 4, #ARGV, 2 do
@@ -66,7 +69,7 @@ for i = 1, items do
     local user, seq = ARGV[2 + 2 * i], ARGV[3 + 2 * i]
     local mine = grants[user]
     local want, count = tonumber(seq), #mine
-    if want < count then out[i] = 'R:' .. mine[want + 1]
+    if want < count and mine[want + 1] ~= '-' then out[i] = 'R:' .. mine[want + 1]
     elseif refuse then out[i] = refuse
     elseif want > count then out[i] = 'Q:' .. count
     elseif want >= limit then out[i] = 'L'
@@ -75,7 +78,7 @@ for i = 1, items do
         local grant = seq .. ':' .. (granted + #won) .. ':' .. amounts[#won + 1]
         sum = sum + tonumber(amounts[#won + 1])
         out[i] = 'O:' .. grant
-        mine[count + 1] = grant
+        mine[want + 1] = grant
         won[#won + 1] = user .. ':' .. grant
         winners[user] = true
     end

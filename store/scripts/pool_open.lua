@@ -9,7 +9,7 @@ end
 if s[1] == 'C' then
     return 'noop'
 end
-if s[2] ~= string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') then
+if string.sub(s[2], 1, 32) ~= string.match(redis.call('INFO', 'server'), 'run_id:(' .. string.rep('%x', 32) .. ')') then
     return 'rid'
 end
 if s[1] ~= 'P' then

@@ -41,6 +41,8 @@
     X(redis, url, SECRET, "redis://127.0.0.1:6379/0", 1, 4000, "", RESTART,                        \
       "redis://[:password@]host:port/db")                                                          \
     X(redis, timeout_ms, INT, "2000", 100, 60000, "ms", RESTART, "connect and command deadline")   \
+    X(redis, topology, STR, "single", 1, 16, "", RESTART,                                          \
+      "single, or failover (replicas that may take over)")                                         \
     X(kafka, bootstrap, STR, "127.0.0.1:9092", 1, 4000, "", RESTART, "broker list")                \
     X(kafka, topic, STR, "receive_red_packet", 1, 200, "", RESTART, "topic of granted packets")    \
     X(kafka, group, STR, "redrain-settler", 1, 200, "", RESTART, "consumer group of the settlers") \
@@ -63,6 +65,10 @@
     X(rain, batch_max, INT, "128", 1, 500, "grabs", RESTART, "grabs per script call")              \
     X(rain, batch_window_us, INT, "1000", 0, 100000, "us", RESTART,                                \
       "longest wait for a batch to fill")                                                          \
+    X(fence, policy, STR, "recover", 1, 16, "", RESTART,                                           \
+      "a rain whose Redis restarted or lost data: recover goes on with it, close ends it")         \
+    X(fence, wait_ms, INT, "0", 0, 600000, "ms", RESTART,                                          \
+      "wait of a recovery, at least 3000; 0: 3000, and 10000 more with topology failover")         \
     X(limits, grab_per_s, INT, "10", 1, 100000, "1/s", RESTART,                                    \
       "GRABs per connection, burst of twice that")                                                 \
     X(limits, command_per_s, INT, "20", 1, 100000, "1/s", RESTART,                                 \

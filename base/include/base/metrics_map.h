@@ -66,6 +66,10 @@
     X(settle_lag_messages, GAUGE, "records behind the high watermark")                             \
     X(tasks_run_total, COUNTER, "steps of rains run")                                              \
     X(mysql_errors_total, COUNTER, "transactions that failed and were run again")                  \
+    X(rains_recovering, GAUGE, "rains whose pool is being recovered")                              \
+    X(recoveries_full_total, COUNTER, "pools rebuilt from the books")                              \
+    X(recoveries_quick_total, COUNTER, "pools that were kept whole")                               \
+    X(redis_epoch_changes_total, COUNTER, "times another run of Redis answered, or a wiped one")   \
     X(money_unaccounted_fen, GAUGE, "what the books cannot explain; must be 0")                    \
     X(findings, GAUGE, "findings of the last check")
 

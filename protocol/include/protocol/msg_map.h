@@ -71,6 +71,7 @@
     X(RED_PACKET_CONFIG, "a rain is coming: countdown, numbers, hash of the seed")                 \
     X(RED_PACKET_TICK, "how much is gone, latest wins, no seq")                                    \
     X(RED_PACKET_END, "the rain is over")                                                          \
+    X(RED_PACKET_STATE, "a rain pauses for its recovery, goes on, or ends by it")                  \
     X(RED_PACKET_RESULT, "the books of the rain, from SQL; reveals the seed")                      \
     X(RED_PACKET_CANCEL, "a rain was given up")                                                    \
     X(ROOM_COUNT, "viewers online, latest wins, no seq")                                           \

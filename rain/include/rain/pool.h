@@ -8,10 +8,26 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/slice.h"
 #include "protocol/limits.h"
+
+/* ---- run ids ---- */
+
+/* A rid names one life of a shard's pool: the first 32 digits are of the run of Redis it lives in, the last 8 are the run's
+ * own too until a recovery puts its number there. */
+enum { POOL_RUN_LEN = 32 };
+static inline bool pool_same_run(const char *a, const char *b)
+{
+    return a[0] && strncmp(a, b, POOL_RUN_LEN) == 0;
+}
+/* What a state says of the life `rid`, also after fence() took the first digit away. */
+static inline bool pool_same_life(const char *state_rid, const char *rid)
+{
+    return state_rid[0] && rid[0] && strcmp(state_rid + 1, rid + 1) == 0;
+}
 
 /* ---- blocking side ---- */
 
@@ -40,6 +56,7 @@ struct pool_state {
     int64_t sold_out_at_ms; /* 0: not sold out */
     uint32_t n;
     uint32_t granted;
+    uint32_t left; /* in the list; n - granted, or the pool is damaged */
 };
 
 struct pool_grant {
@@ -49,6 +66,30 @@ struct pool_grant {
     uint32_t packet_no;
 };
 typedef enum rr_err (*pool_grant_fn)(void *arg, const struct pool_grant *g);
+
+/* What a recovery puts in the place of a lost pool. Borrowed. */
+struct pool_refill {
+    struct pool_shard at;
+    char room_id[RR_ROOM_ID_MAX + 1];
+    char from_rid[RR_RID_LEN + 1];   /* what the state must still say; "": there is none */
+    char rid[RR_RID_LEN + 1];        /* of the new life; the fence must say it too */
+    char st;                         /* 'P', 'O', 'C'; a closed shard stays closed */
+    int64_t t0_ms;                   /* 0: no times yet */
+    int64_t t1_ms;
+    const int64_t *amounts_fen;      /* of all n packets in pop order */
+    const struct pool_grant *grants; /* of all users, ascending by user and seq; packet_no < floor */
+    const bool *in_books;            /* per grant; the others are written to the outbox */
+    uint32_t grants_n;
+    uint32_t n;
+    uint32_t floor; /* packets below are granted */
+    uint32_t limit;
+};
+
+/* The Redis that answers. */
+struct pool_epoch {
+    char rid[RR_RID_LEN + 1]; /* its run id */
+    char mark[33];            /* random; another one after a wipe */
+};
 
 struct pool_admin {
     void *impl;
@@ -73,6 +114,15 @@ struct pool_admin {
     /* One user's grants in his shard, by HGET. */
     enum rr_err (*user_grants)(void *impl, const struct pool_shard *at, int64_t user_id,
                                pool_grant_fn fn, void *arg);
+    /* Which Redis answers, and whether it was wiped. */
+    enum rr_err (*epoch)(void *impl, struct pool_epoch *out);
+    /* True: every acknowledged write is on disk (AOF, appendfsync always, also while rewriting). False: not, or not known. */
+    bool (*durable)(void *impl);
+    /* Begins a recovery of the shard into the life rid: it grants nothing any more, and refill() takes this rid only. */
+    enum rr_err (*fence)(void *impl, const struct pool_shard *at, const char *rid);
+    /* Ends it. RR_OK: in place, now or before. RR_CONFLICT: a wipe, a restart or another recovery came between, nothing was
+     * done: begin again. RR_RETRY: nothing was done, the state is to be read again. */
+    enum rr_err (*refill)(void *impl, const struct pool_refill *r);
     /* After SETTLED: UNLINK the outbox, TTL of 7 days on the rest. */
     enum rr_err (*retire)(void *impl, const struct pool_shard *at);
     /* Prepare lock redpkt:init:lock:{code} (an optimisation only): RR_BUSY when somebody else holds

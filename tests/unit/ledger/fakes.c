@@ -57,7 +57,7 @@ static enum rr_err open_shard(void *impl, const struct pool_shard *at, int64_t t
     }
     if (!x || !x->st.exists)
         return RR_NOT_FOUND;
-    if (strcmp(x->st.rid, f->rid) != 0)
+    if (!pool_same_run(x->st.rid, f->rid))
         return RR_RECOVERING;
     if (x->st.st == 'P') {
         x->st.st = 'O';
@@ -86,8 +86,10 @@ static enum rr_err state(void *impl, const struct pool_shard *at, struct pool_st
     const struct fake_shard *x = fake_at(f, at->code, at->shard);
 
     memset(out, 0, sizeof(*out));
-    if (x)
+    if (x && x->st.exists) {
         *out = x->st;
+        out->left = x->st.n - x->st.granted;
+    }
     strcpy(out->now_rid, f->rid);
     return RR_OK;
 }
@@ -130,6 +132,87 @@ static enum rr_err retire(void *impl, const struct pool_shard *at)
 
     if (x)
         x->retired = true;
+    return RR_OK;
+}
+
+static enum rr_err epoch(void *impl, struct pool_epoch *out)
+{
+    struct fakes *f = impl;
+
+    strcpy(out->rid, f->rid);
+    strcpy(out->mark, f->mark);
+    return RR_OK;
+}
+
+static bool durable(void *impl)
+{
+    return ((struct fakes *)impl)->durable;
+}
+
+static struct fake_shard *shard_made(struct fakes *f, const struct pool_shard *at)
+{
+    struct fake_shard *x = fake_at(f, at->code, at->shard);
+
+    if (x)
+        return x;
+    assert_true(f->n < FAKE_SHARDS);
+    x = &f->shards[f->n++];
+    memset(x, 0, sizeof(*x));
+    x->at = *at;
+    return x;
+}
+
+static enum rr_err fence(void *impl, const struct pool_shard *at, const char *rid)
+{
+    struct fake_shard *x = shard_made(impl, at);
+
+    if (x->st.exists && strcmp(x->st.rid, rid) == 0)
+        return RR_OK;
+    strcpy(x->fence, rid);
+    if (x->st.exists)
+        x->st.rid[0] = '-';
+    return RR_OK;
+}
+
+static enum rr_err refill(void *impl, const struct pool_refill *r)
+{
+    struct fakes *f = impl;
+    struct fake_shard *x = shard_made(f, &r->at);
+    char st = x->st.exists && x->st.st == 'C' ? 'C' : r->st;
+
+    if (x->st.exists && strcmp(x->st.rid, r->rid) == 0)
+        return RR_OK;
+    if (!pool_same_run(r->rid, f->rid) || strcmp(x->fence, r->rid) != 0)
+        return RR_CONFLICT;
+    if (strcmp(x->st.exists ? x->st.rid : "", r->from_rid) != 0)
+        return RR_RETRY;
+    assert_true(r->n <= FAKE_GRANTS && r->floor <= r->n);
+    memset(&x->st, 0, sizeof(x->st));
+    memset(x->grants, 0, sizeof(x->grants));
+    x->st = (struct pool_state){.exists = true,
+                                .st = st,
+                                .t0_ms = r->t0_ms,
+                                .t1_ms = r->t1_ms,
+                                .n = r->n,
+                                .granted = r->floor};
+    strcpy(x->st.rid, r->rid);
+    memcpy(x->amounts_fen, r->amounts_fen, r->n * sizeof(int64_t));
+    x->outbox = 0;
+    for (uint32_t i = 0; i < r->grants_n; i++) {
+        assert_true(r->grants[i].packet_no < r->floor);
+        if (i)
+            assert_true(r->grants[i - 1].user_id < r->grants[i].user_id ||
+                        (r->grants[i - 1].user_id == r->grants[i].user_id &&
+                         r->grants[i - 1].seq < r->grants[i].seq));
+        x->grants[r->grants[i].packet_no] = r->grants[i];
+        x->outbox += !r->in_books[i];
+    }
+    x->fence[0] = 0;
+    f->refills++;
+    if (f->lose_refill) {
+        f->lose_refill = false;
+        return RR_UNAVAILABLE;
+    }
     return RR_OK;
 }
 
@@ -226,6 +309,7 @@ void fakes_init(struct fakes *f)
 {
     memset(f, 0, sizeof(*f));
     strcpy(f->rid, "0123456789abcdef0123456789abcdef01234567");
+    strcpy(f->mark, "m0");
     f->now_ms = 1000000;
     f->pool = (struct pool_admin){.impl = f,
                                   .now_ms = now_ms,
@@ -235,6 +319,10 @@ void fakes_init(struct fakes *f)
                                   .close = close_shard,
                                   .state = state,
                                   .grants = grants,
+                                  .epoch = epoch,
+                                  .durable = durable,
+                                  .fence = fence,
+                                  .refill = refill,
                                   .retire = retire,
                                   .lock = lock,
                                   .unlock = unlock,
@@ -266,6 +354,29 @@ int64_t fake_grab(struct fakes *f, const char *code, uint32_t shard, int64_t use
     if (x->st.granted == x->st.n)
         x->st.sold_out_at_ms = f->now_ms;
     return out->amount_fen;
+}
+
+void fake_restart(struct fakes *f, const char *rid)
+{
+    strcpy(f->rid, rid);
+}
+
+void fake_wipe(struct fakes *f)
+{
+    f->n = 0;
+    f->mark[1]++;
+}
+
+void fake_roll_back(struct fakes *f, uint32_t k)
+{
+    for (uint32_t i = 0; i < f->n; i++) {
+        struct fake_shard *x = &f->shards[i];
+
+        if (x->st.granted > k) {
+            x->st.granted = k;
+            x->st.sold_out_at_ms = 0;
+        }
+    }
 }
 
 const struct fake_push *fake_push_of(const struct fakes *f, const char *biz_code, uint32_t i)

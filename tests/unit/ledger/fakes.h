@@ -14,6 +14,8 @@ struct fake_shard {
     int64_t amounts_fen[FAKE_GRANTS];
     struct pool_grant grants[FAKE_GRANTS];
     bool retired;
+    char fence[RR_RID_LEN + 1];
+    uint32_t outbox; /* grants a refill wrote there */
 };
 
 struct fake_push {
@@ -45,6 +47,10 @@ struct fakes {
     uint32_t fail_push;
     uint32_t fail_close;
     uint32_t seals;
+    char mark[33];   /* of the running Redis: another one after a wipe */
+    bool durable;
+    uint32_t refills; /* that changed something */
+    bool lose_refill; /* the next one is done, its answer is lost */
 };
 
 void fakes_init(struct fakes *f);
@@ -52,6 +58,10 @@ struct fake_shard *fake_at(struct fakes *f, const char *code, uint32_t shard);
 /* As the grab script: pops the next packet of an open shard for the user's next seq; amount of it, 0 when none is left. */
 int64_t fake_grab(struct fakes *f, const char *code, uint32_t shard, int64_t user_id,
                   struct pool_grant *out);
+/* Redis restarts with all its data; wiped: with nothing, rolled back: as it was at granted = k (of every shard). */
+void fake_restart(struct fakes *f, const char *rid);
+void fake_wipe(struct fakes *f);
+void fake_roll_back(struct fakes *f, uint32_t k);
 /* The i-th push with this biz_code; NULL when there is none. */
 const struct fake_push *fake_push_of(const struct fakes *f, const char *biz_code, uint32_t i);
 

@@ -1,4 +1,4 @@
-/* saga.h - the steps of a rain: create, prepare, start, extend, close, cancel. Each is idempotent.
+/* saga.h - the steps of a rain: create, prepare, start, extend, close, cancel, recover. Each is idempotent.
  * What follows a commit (open, end, close, result, cancel) is a row of rp_task and can be resumed by
  * anyone: the server's DB threads run it at once for an anchor, the settler runs what was left; a
  * create or prepare that broke off is simply asked again. Blocking. Straight lines: SQL first where SQL is the
@@ -10,11 +10,39 @@
 #include "rain/notify.h"
 #include "rain/pool.h"
 
+/* The log of grants (Kafka) as far as a recovery looks at it. */
+struct grant_log_end {
+    int32_t part;
+    int64_t low;
+    int64_t high; /* offset of the next record */
+};
+struct grant_log {
+    void *impl;
+    const char *topic; /* as in rp_offset */
+    /* Both ends of every partition, asked of the brokers now. Blocking. RR_UNAVAILABLE. RR_FULL: more than max. */
+    enum rr_err (*ends)(void *impl, struct grant_log_end *out, uint32_t max, uint32_t *n);
+};
+
+/* What a process needs that recovers rains, and what it remembers of looking for some. */
+struct saga_recovery {
+    const struct grant_log *log;
+    int64_t wait_ms; /* from the fence to the end of what can still be told: X + 1 s, plus the lag of a failover */
+    bool single;     /* redis.topology */
+    bool close;      /* fence.policy */
+    struct pool_epoch seen;
+    int64_t walk_at; /* id of the last rain looked at; -1: the walk is over */
+    int64_t next_walk_ms;
+    uint64_t epoch_changes; /* counted since somebody took them */
+    uint64_t full;
+    uint64_t quick;
+};
+
 struct saga {
     struct ledger *ledger;
     const struct pool_admin *pool;
     const struct rain_notify *notify;
     const char *owner; /* names this process in locks and markers */
+    struct saga_recovery *recovery; /* NULL: recoveries are left to other processes */
 };
 
 /* Who acts: an anchor in its room (room_id set: another room's rain is RR_NOT_FOUND), or a platform
@@ -35,7 +63,8 @@ RR_MUST_CHECK enum rr_err saga_prepare(struct saga *s, const struct saga_actor *
 /* PREPARED -> SENT with t0 = rain time + countdown and t1 = t0 + duration (0: the rain's own);
  * commits that (the guard against a second start) with the task to open and the task to close at
  * t1, then opens the shards, sets the notify marker, pushes RED_PACKET_CONFIG. RR_CONFLICT: not
- * prepared, or started before. RR_RECOVERING: Redis was restarted since: cancel it. If a step after the commit fails the task goes on: RR_PENDING. */
+ * prepared, or started before. RR_RECOVERING: Redis was restarted since: a recovery is under way, start
+ * again in some seconds. If a step after the commit fails the task goes on: RR_PENDING. */
 RR_MUST_CHECK enum rr_err saga_start(struct saga *s, const struct saga_actor *a, const char *code,
                                      int64_t countdown_ms, int64_t duration_ms,
                                      struct rain_info *out);
@@ -54,5 +83,11 @@ RR_MUST_CHECK enum rr_err saga_cancel(struct saga *s, const struct saga_actor *a
 /* Claims at most max due tasks (SELECT … FOR UPDATE SKIP LOCKED) and runs each a step; *ran = how
  * many. Failures get next_at with backoff and are tried without end. now_ms: wall clock. */
 RR_MUST_CHECK enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t *ran);
+/* Looks whether Redis is another one, or was wiped, since the last look, and arms a recovery for every rain that lost its pool.
+ * One call to Redis and one statement when nothing happened; a walk over the rains in small pieces after a change, and now
+ * and then. Needs s->recovery. */
+RR_MUST_CHECK enum rr_err saga_look_for_losses(struct saga *s, int64_t now_ms);
+/* Rains whose recovery is under way. */
+RR_MUST_CHECK enum rr_err saga_recovering(struct saga *s, int64_t *n);
 
 #endif

@@ -1,0 +1,168 @@
+/* saga_look.c - notices that Redis is another one, or was wiped, and arms recoveries. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "saga_impl.h"
+
+enum {
+    ARM_MAX = 64,         /* rains armed by one look; the next look finds the others */
+    WALK_SOME = 32,       /* rains whose pool is looked at by one look */
+    WALK_EVERY_MS = 5000, /* a pool that was lost alone is found by this */
+    WALK_REST = -1
+};
+
+struct arm {
+    const char *code;
+    bool armed;
+};
+
+static enum rr_err arm_tx(struct ledger *l, void *arg)
+{
+    struct arm *p = arg;
+    struct db_rows rows = {.cols = 0};
+    struct rain_info r;
+    struct task task;
+    char biz_id[48] = "recover:";
+    enum rr_err err = ledger__rain_lock(l, p->code, &r);
+
+    strncat(biz_id, p->code, sizeof(biz_id) - sizeof("recover:"));
+    if (!err)
+        err = db_select(l->db, "SELECT 1 FROM rp_task WHERE biz_id = ? AND state = 0",
+                        DB_ARGS(db_str(biz_id)), &rows);
+    p->armed = !err && rows.n == 0;
+    db_rows_fini(&rows);
+    if (p->armed)
+        err = task_put(l, "recover", p->code, 0, ledger__now_ms(), &task);
+    return err;
+}
+
+enum rr_err saga__recover_arm(struct saga *s, const char *code)
+{
+    struct arm p = {.code = code};
+    enum rr_err err = ledger__tx(s->ledger, arm_tx, &p);
+
+    if (!err && p.armed)
+        log_warn("recovery_armed", "rain %s", code);
+    return err;
+}
+
+/* ---- another run of Redis: the books alone say which rains it concerns ---- */
+
+static enum rr_err arm_others(struct saga *s, const char *run)
+{
+    struct ledger *l = s->ledger;
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(l->db);
+
+    if (!err)
+        err = db_select(l->db,
+                        "SELECT DISTINCT c.config_code FROM t_red_packet_config c FORCE INDEX (ix_status)"
+                        " JOIN rp_escrow e ON e.code = c.config_code"
+                        " WHERE c.status IN (2, 3, 4) AND LEFT(e.rid, 32) <> LEFT(?, 32)"
+                        " AND NOT EXISTS (SELECT 1 FROM rp_task t WHERE t.state = 0"
+                        " AND t.biz_id = CONCAT('recover:', c.config_code)) LIMIT ?",
+                        DB_ARGS(db_str(run), db_int(ARM_MAX)), &rows);
+    for (uint32_t i = 0; !err && i < rows.n; i++) {
+        char code[RR_CODE_LEN + 1];
+
+        RR_ASSERT(db_copy(&rows, i, 0, code, sizeof(code)));
+        err = saga__recover_arm(s, code);
+    }
+    db_rows_fini(&rows);
+    return err;
+}
+
+/* ---- a wipe, or a pool that is gone alone: Redis is asked, a few rains at a time ---- */
+
+static enum rr_err look_at(struct saga *s, const char *code)
+{
+    struct escrow_row rows[RR_SHARDS_MAX];
+    struct rain_info r;
+    struct pool_shard at = {.shard = 0};
+    enum rr_err err = ledger_rain_get(s->ledger, code, &r);
+
+    if (!err)
+        err = escrow_read(s->ledger, &r, rows);
+    memcpy(at.code, code, sizeof(at.code));
+    for (; !err && at.shard < r.spec.shards; at.shard++) {
+        struct pool_state st;
+
+        err = s->pool->state(s->pool->impl, &at, &st);
+        if (!err && saga__pool_lost(&r, at.shard, rows[at.shard].rid, &st))
+            return saga__recover_arm(s, code);
+    }
+    return err;
+}
+
+static enum rr_err walk(struct saga *s)
+{
+    struct saga_recovery *c = s->recovery;
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(s->ledger->db);
+
+    if (!err)
+        err = db_select(s->ledger->db,
+                        "SELECT id, config_code FROM t_red_packet_config FORCE INDEX (ix_status)"
+                        " WHERE status IN (2, 3, 4) AND id > ? ORDER BY id LIMIT ?",
+                        DB_ARGS(db_int(c->walk_at), db_int(WALK_SOME)), &rows);
+    for (uint32_t i = 0; !err && i < rows.n; i++) {
+        char code[RR_CODE_LEN + 1];
+
+        RR_ASSERT(db_copy(&rows, i, 1, code, sizeof(code)));
+        err = look_at(s, code);
+        if (err == RR_NOT_FOUND)
+            err = RR_OK;
+        if (!err)
+            c->walk_at = db_i64(&rows, i, 0);
+    }
+    if (!err && rows.n < WALK_SOME)
+        c->walk_at = WALK_REST;
+    db_rows_fini(&rows);
+    return err;
+}
+
+enum rr_err saga_look_for_losses(struct saga *s, int64_t now_ms)
+{
+    struct saga_recovery *c = s->recovery;
+    struct pool_epoch epoch;
+    enum rr_err err = s->pool->epoch(s->pool->impl, &epoch);
+    bool first = c->seen.rid[0] == 0;
+
+    if (err)
+        return err;
+    if (strcmp(epoch.rid, c->seen.rid) != 0 || strcmp(epoch.mark, c->seen.mark) != 0) {
+        if (!first) {
+            c->epoch_changes++;
+            log_warn("redis_changed", "%s", strcmp(epoch.rid, c->seen.rid) != 0
+                                                ? "another run of Redis answers"
+                                                : "Redis was wiped");
+        }
+        c->seen = epoch;
+        c->walk_at = 0;
+    }
+    err = arm_others(s, epoch.rid);
+    if (!err && c->walk_at == WALK_REST && now_ms >= c->next_walk_ms)
+        c->walk_at = 0;
+    if (!err && c->walk_at != WALK_REST) {
+        err = walk(s);
+        c->next_walk_ms = now_ms + WALK_EVERY_MS;
+    }
+    return err;
+}
+
+enum rr_err saga_recovering(struct saga *s, int64_t *n)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(s->ledger->db);
+
+    *n = 0;
+    if (!err)
+        err = db_select(s->ledger->db, "SELECT COUNT(*) FROM rp_fence WHERE state < 5", NULL, 0,
+                        &rows);
+    if (!err)
+        *n = db_i64(&rows, 0, 0);
+    db_rows_fini(&rows);
+    return err;
+}
