@@ -139,8 +139,8 @@ static void outbox_items(struct redis_cmd *cmd, const struct pool_refill *p)
         const struct pool_grant *g = &p->grants[i];
 
         if (!p->in_books[i])
-            rr_buf_printf(&items, "%s%" PRId64 ":%" PRIu32 ":%" PRIu32 ":%" PRId64,
-                          n++ ? ";" : "", g->user_id, g->seq, g->packet_no, g->amount_fen);
+            rr_buf_printf(&items, "%s%" PRId64 ":%" PRIu32 ":%" PRIu32 ":%" PRId64, n++ ? ";" : "",
+                          g->user_id, g->seq, g->packet_no, g->amount_fen);
         if (n && (n == ITEMS_MAX || i + 1 == p->grants_n)) {
             redis_cmd_arg(cmd, rr_slice_of(items.p, items.len));
             rr_buf_clear(&items);

@@ -139,7 +139,8 @@ static enum rr_err void_missing(struct compare *c)
         if (c->seen[no] != SEEN_NOT)
             continue;
         if (c->fenced)
-            log_info("packet_void", "rain %s shard %u packet %u: lost with an older Redis, told to nobody",
+            log_info("packet_void",
+                     "rain %s shard %u packet %u: lost with an older Redis, told to nobody",
                      c->rain->code, c->row->shard, no);
         else
             log_error("packet_void", "rain %s shard %u packet %u: granted, but to nobody",

@@ -136,11 +136,11 @@ static enum rr_err move(struct ledger *l, const struct fence *f, enum fence_stat
                         enum fence_state to, int64_t wait_ms)
 {
     uint64_t affected = 0;
-    enum rr_err err = db_stmt(l->db,
-                              "UPDATE rp_fence SET state = ?, wait_until = " DB_NOW_MS " + ?"
-                              " WHERE id = ? AND state = ?",
-                              DB_ARGS(db_int(to), db_int(wait_ms), db_int(f->id), db_int(from)),
-                              &affected);
+    enum rr_err err =
+        db_stmt(l->db,
+                "UPDATE rp_fence SET state = ?, wait_until = " DB_NOW_MS " + ?"
+                " WHERE id = ? AND state = ?",
+                DB_ARGS(db_int(to), db_int(wait_ms), db_int(f->id), db_int(from)), &affected);
 
     return !err && affected != 1 ? RR_CONFLICT : err;
 }
@@ -265,11 +265,10 @@ static enum rr_err floor_of(struct ledger *l, const struct rain_info *r, struct 
 static enum rr_err fix_shard(struct ledger *l, const struct fix *p, struct fence_shard *x)
 {
     uint64_t affected = 0;
-    enum rr_err err =
-        db_stmt(l->db, "UPDATE rp_escrow SET rid = ? WHERE code = ? AND shard = ? AND rid = ?",
-                DB_ARGS(db_str(x->new_rid), db_str(p->rain->code), db_int(x->shard),
-                        db_str(x->old_rid)),
-                &affected);
+    enum rr_err err = db_stmt(
+        l->db, "UPDATE rp_escrow SET rid = ? WHERE code = ? AND shard = ? AND rid = ?",
+        DB_ARGS(db_str(x->new_rid), db_str(p->rain->code), db_int(x->shard), db_str(x->old_rid)),
+        &affected);
 
     if (!err && affected != 1)
         err = RR_CONFLICT;

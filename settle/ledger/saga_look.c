@@ -57,13 +57,14 @@ static enum rr_err arm_others(struct saga *s, const char *run)
     enum rr_err err = db_open(l->db);
 
     if (!err)
-        err = db_select(l->db,
-                        "SELECT DISTINCT c.config_code FROM t_red_packet_config c FORCE INDEX (ix_status)"
-                        " JOIN rp_escrow e ON e.code = c.config_code"
-                        " WHERE c.status IN (2, 3, 4) AND LEFT(e.rid, 32) <> LEFT(?, 32)"
-                        " AND NOT EXISTS (SELECT 1 FROM rp_task t WHERE t.state = 0"
-                        " AND t.biz_id = CONCAT('recover:', c.config_code)) LIMIT ?",
-                        DB_ARGS(db_str(run), db_int(ARM_MAX)), &rows);
+        err = db_select(
+            l->db,
+            "SELECT DISTINCT c.config_code FROM t_red_packet_config c FORCE INDEX (ix_status)"
+            " JOIN rp_escrow e ON e.code = c.config_code"
+            " WHERE c.status IN (2, 3, 4) AND LEFT(e.rid, 32) <> LEFT(?, 32)"
+            " AND NOT EXISTS (SELECT 1 FROM rp_task t WHERE t.state = 0"
+            " AND t.biz_id = CONCAT('recover:', c.config_code)) LIMIT ?",
+            DB_ARGS(db_str(run), db_int(ARM_MAX)), &rows);
     for (uint32_t i = 0; !err && i < rows.n; i++) {
         char code[RR_CODE_LEN + 1];
 
@@ -135,9 +136,9 @@ enum rr_err saga_look_for_losses(struct saga *s, int64_t now_ms)
     if (strcmp(epoch.rid, c->seen.rid) != 0 || strcmp(epoch.mark, c->seen.mark) != 0) {
         if (!first) {
             c->epoch_changes++;
-            log_warn("redis_changed", "%s", strcmp(epoch.rid, c->seen.rid) != 0
-                                                ? "another run of Redis answers"
-                                                : "Redis was wiped");
+            log_warn("redis_changed", "%s",
+                     strcmp(epoch.rid, c->seen.rid) != 0 ? "another run of Redis answers"
+                                                         : "Redis was wiped");
         }
         c->seen = epoch;
         c->walk_at = 0;

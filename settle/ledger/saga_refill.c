@@ -86,8 +86,7 @@ static void sort_found(struct refill *p)
     for (uint32_t i = 0; i < p->found_n; i++) {
         const struct pool_grant *g = &p->found[i].grant;
 
-        if (n && p->found[n - 1].grant.user_id == g->user_id &&
-            p->found[n - 1].grant.seq == g->seq)
+        if (n && p->found[n - 1].grant.user_id == g->user_id && p->found[n - 1].grant.seq == g->seq)
             continue;
         p->found[n++] = p->found[i];
     }

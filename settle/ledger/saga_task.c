@@ -13,8 +13,8 @@ static const struct {
     const char *kind;
     enum rr_err (*run)(struct saga *s, const struct task *t, int64_t *next_at_ms);
 } steps[] = {
-    {"open", saga__step_open},     {"close", saga__step_close},   {"end", saga__step_end},
-    {"result", saga__step_result}, {"cancel", saga__step_cancel}, {"park", saga__step_park},
+    {"open", saga__step_open},       {"close", saga__step_close},   {"end", saga__step_end},
+    {"result", saga__step_result},   {"cancel", saga__step_cancel}, {"park", saga__step_park},
     {"recover", saga__step_recover},
 };
 

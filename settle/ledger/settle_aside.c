@@ -52,8 +52,9 @@ static enum rr_err put_conflict(struct ledger *l, const struct settle_job *job,
         DB_ARGS(at.topic, at.part, at.offs, db_str(r->code), db_int(r->shard), db_int(r->packet_no),
                 db_int(r->user_id), db_int(r->seq), db_int(r->amount_fen), db_str(r->rid),
                 db_str(e->now.reason), db_str(fenced ? "closed" : "open"),
-                db_bytes(e->item->raw.p, e->item->raw.len), db_int(now_ms), db_str(r->code), db_int(r->shard), db_int(r->packet_no), db_int(r->user_id),
-                db_int(r->seq), db_int(r->amount_fen), db_str(r->rid)),
+                db_bytes(e->item->raw.p, e->item->raw.len), db_int(now_ms), db_str(r->code),
+                db_int(r->shard), db_int(r->packet_no), db_int(r->user_id), db_int(r->seq),
+                db_int(r->amount_fen), db_str(r->rid)),
         NULL);
 }
 

@@ -32,10 +32,10 @@ struct tasks {
     bool have_checker;
     pthread_t thread;
     pthread_t checker;
-    struct ledger *ledger;       /* [thread] */
-    struct store_sync *store;    /* [thread] */
-    struct ledger *check_ledger; /* [checker] */
-    struct rr_ratelog fail_log;  /* [thread] */
+    struct ledger *ledger;         /* [thread] */
+    struct store_sync *store;      /* [thread] */
+    struct ledger *check_ledger;   /* [checker] */
+    struct rr_ratelog fail_log;    /* [thread] */
     struct saga_recovery recovery; /* [thread] */
 };
 

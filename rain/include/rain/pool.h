@@ -71,14 +71,15 @@ typedef enum rr_err (*pool_grant_fn)(void *arg, const struct pool_grant *g);
 struct pool_refill {
     struct pool_shard at;
     char room_id[RR_ROOM_ID_MAX + 1];
-    char from_rid[RR_RID_LEN + 1];   /* what the state must still say; "": there is none */
-    char rid[RR_RID_LEN + 1];        /* of the new life; the fence must say it too */
-    char st;                         /* 'P', 'O', 'C'; a closed shard stays closed */
-    int64_t t0_ms;                   /* 0: no times yet */
+    char from_rid[RR_RID_LEN + 1]; /* what the state must still say; "": there is none */
+    char rid[RR_RID_LEN + 1];      /* of the new life; the fence must say it too */
+    char st;                       /* 'P', 'O', 'C'; a closed shard stays closed */
+    int64_t t0_ms;                 /* 0: no times yet */
     int64_t t1_ms;
-    const int64_t *amounts_fen;      /* of all n packets in pop order */
-    const struct pool_grant *grants; /* of all users, ascending by user and seq; packet_no < floor */
-    const bool *in_books;            /* per grant; the others are written to the outbox */
+    const int64_t *amounts_fen; /* of all n packets in pop order */
+    const struct pool_grant
+        *grants;          /* of all users, ascending by user and seq; packet_no < floor */
+    const bool *in_books; /* per grant; the others are written to the outbox */
     uint32_t grants_n;
     uint32_t n;
     uint32_t floor; /* packets below are granted */

@@ -47,7 +47,7 @@ struct fakes {
     uint32_t fail_push;
     uint32_t fail_close;
     uint32_t seals;
-    char mark[33];   /* of the running Redis: another one after a wipe */
+    char mark[33]; /* of the running Redis: another one after a wipe */
     bool durable;
     uint32_t refills; /* that changed something */
     bool lose_refill; /* the next one is done, its answer is lost */

@@ -356,10 +356,11 @@ static void set_aside_records_keep_their_packets(void **state)
     (void)state;
     begin_recovery();
     r = five_granted(g);
-    testdb_execf(l,
-                 "INSERT INTO rp_conflict (code, shard, packet_no, user_id, seq, amount, rid, reason,"
-                 " state, raw, created_at) VALUES ('%s', 0, 6, 5, 0, 1, 'x', 'test', 'open', '', 1)",
-                 r.code);
+    testdb_execf(
+        l,
+        "INSERT INTO rp_conflict (code, shard, packet_no, user_id, seq, amount, rid, reason,"
+        " state, raw, created_at) VALUES ('%s', 0, 6, 5, 0, 1, 'x', 'test', 'open', '', 1)",
+        r.code);
     fake_wipe(&f);
     recover();
     assert_int_equal(fake_at(&f, r.code, 0)->st.granted, 7);

@@ -26,9 +26,10 @@ struct grant_log {
 /* What a process needs that recovers rains, and what it remembers of looking for some. */
 struct saga_recovery {
     const struct grant_log *log;
-    int64_t wait_ms; /* from the fence to the end of what can still be told: X + 1 s, plus the lag of a failover */
-    bool single;     /* redis.topology */
-    bool close;      /* fence.policy */
+    int64_t
+        wait_ms; /* from the fence to the end of what can still be told: X + 1 s, plus the lag of a failover */
+    bool single; /* redis.topology */
+    bool close;  /* fence.policy */
     struct pool_epoch seen;
     int64_t walk_at; /* id of the last rain looked at; -1: the walk is over */
     int64_t next_walk_ms;
@@ -41,7 +42,7 @@ struct saga {
     struct ledger *ledger;
     const struct pool_admin *pool;
     const struct rain_notify *notify;
-    const char *owner; /* names this process in locks and markers */
+    const char *owner;              /* names this process in locks and markers */
     struct saga_recovery *recovery; /* NULL: recoveries are left to other processes */
 };
 
