@@ -147,6 +147,7 @@ const pushes = [
       {user: "1002", amount: 960, shard: 0, no: 3}], sold_out_at: null,
     seed: HASH, seed_hash: HASH}, {...inRoom, seq: 4294967296}),
   push("RED_PACKET_CANCEL", {config_code: CODE}, inRoom),
+  push("RED_PACKET_STATE", {config_code: CODE, state: "RECOVERING", t0: NOW + 5000, t1: NOW + 65000, now: NOW + 9000}, inRoom),
   push("ROOM_COUNT", {online: 10000}, {room: "r1"}),
   push("GRANT_SETTLED", {code: CODE, seq: 0, shard: 1, no: 41, amount: 888, state: "settled"}),
   push("GRAB_RESULT", {result: 0, code: CODE, seq: 0, shard: 1, no: 41, amount: 888}),
