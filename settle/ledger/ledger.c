@@ -105,8 +105,12 @@ enum rr_err ledger__tx(struct ledger *l, ledger_tx_fn fn, void *arg)
         db_in_tx(l->db, true);
         err = fn(l, arg);
         db_in_tx(l->db, false);
-        if (!err)
-            return db_execs(l->db, "COMMIT");
+        if (!err) {
+            err = db_execs(l->db, "COMMIT");
+            if (err) /* refused: the next START TRANSACTION on this connection would commit it after all */
+                rollback(l);
+            return err;
+        }
         code = db_errno(l->db);
         rr_buf_clear(&l->sql);
         rollback(l);

@@ -42,7 +42,7 @@ export class History {
     return [...seen.values()];
   }
 
-  names(code) { return new Set(this.events.filter((e) => e.code === code).map((e) => e.name)); }
+  names(code) { return new Set(this.events.filter((e) => code === undefined || e.code === code).map((e) => e.name)); }
 }
 
 /**

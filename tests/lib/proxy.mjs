@@ -8,7 +8,7 @@
 //   const rule = proxy.on({to: "server", match: /COMMIT/, skip: 0, times: 1, then: "cut-before" | "cut-after" | …});
 //   await rule.waitHit();
 //
-// Rules look at chunks as TCP hands them over, plus a tail of the one before, so that a pattern cut in two is found. `to` is
+// A match is a pattern over the bytes as latin1, or a function (chunk, text, link). Rules look at chunks as TCP hands them over, plus a tail of the one before, so that a pattern cut in two is found. `to` is
 // the side the bytes travel to: "server" (requests) or "client" (answers). What a rule may do:
 //   "cut-before"   both sockets are destroyed, the chunk is not passed on
 //   "cut-after"    the chunk is passed on, then both sockets are destroyed when it has left: a request whose answer is lost
@@ -34,9 +34,9 @@ class Rule {
   }
 
   /** Does this chunk (with the tail of the one before) meet the rule, and is it its turn? */
-  takes(to, text, chunk) {
+  takes(to, text, chunk, link) {
     if (to !== this.to || this.hits >= this.times) return false;
-    const found = this.match === undefined || (typeof this.match === "function" ? this.match(chunk, text) : this.match.test(text));
+    const found = this.match === undefined || (typeof this.match === "function" ? this.match(chunk, text, link) : this.match.test(text));
     if (!found) return false;
     this.seen += 1;
     if (this.seen <= this.skip) return false;
@@ -95,7 +95,7 @@ class Link {
     if (delay) await new Promise((resolve) => { setTimeout(resolve, delay); });
     // As a dead cable: nothing arrives, nothing is refused; what was swallowed is lost for good.
     if (proxy.black[to]) return;
-    const rule = proxy.rules.find((r) => r.takes(to, text, chunk));
+    const rule = proxy.rules.find((r) => r.takes(to, text, chunk, this));
     if (!rule) {
       await this.#send(to, chunk);
       return;

@@ -167,6 +167,7 @@ class Stack {
     this.namespace = `t${randomBytes(5).toString("hex")}_`;
     this.adminToken = randomBytes(24).toString("hex");
     this.kid = "k1";
+    this.settlerConf = {};
     this.settler = {
       start: () => this.#startSettler(),
       kill9: () => this.#settler.signal("SIGKILL"),
@@ -179,6 +180,7 @@ class Stack {
   get server() { return this.#server; }
   get secret() { return this.#secret; }
   get configFile() { return join(this.dir, "redrain.conf"); }
+  get settlerConfigFile() { return join(this.dir, "settler.conf"); }
   get keysFile() { return join(this.dir, "keys.json"); }
   get adminTokenFile() { return join(this.dir, "admin.token"); }
 
@@ -207,8 +209,11 @@ class Stack {
     this.writeConfig();
   }
 
-  /** Writes the configuration file again, from this.conf. */
-  writeConfig() { writeFileSync(this.configFile, iniText(this.conf), {mode: 0o600}); }
+  /** Writes the configuration files again, from this.conf; the settler's has this.settlerConf on top. */
+  writeConfig() {
+    writeFileSync(this.configFile, iniText(this.conf), {mode: 0o600});
+    writeFileSync(this.settlerConfigFile, iniText({...this.conf, ...this.settlerConf}), {mode: 0o600});
+  }
 
   async migrate() {
     const {code, stderr, stdout} = await this.ctl(["migrate"]);
@@ -236,7 +241,7 @@ class Stack {
   }
 
   #startSettler() {
-    this.#settler = new Program("redrain-settler", ["--config", this.configFile], this.dir, this.#env("settler"));
+    this.#settler = new Program("redrain-settler", ["--config", this.settlerConfigFile], this.dir, this.#env("settler"));
     this.#programs.push(this.#settler);
     return this.#settler;
   }
@@ -345,6 +350,9 @@ class Stack {
       }
     });
   }
+
+  /** A file of /proc/<pid>. */
+  proc(pid, file) { return readFileSync(`/proc/${pid}/${file}`, "utf8"); }
 
   workerPids() { return this.childPids("worker"); }
 

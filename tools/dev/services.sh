@@ -15,11 +15,11 @@ KAFKA_CLUSTER_ID=cmVkcmFpbi1wcml2YXRlMA
 
 # The small broker program doubles as the check whether a broker serves; built here so that no preset is needed.
 membroker_build() {
-    local src=$ROOT/tools/membroker/membroker.c
-    [ "$MEMBROKER" -nt "$src" ] && return 0
+    local src=$ROOT/tools/membroker
+    [ "$MEMBROKER" -nt "$src/membroker.c" ] && [ "$MEMBROKER" -nt "$src/control.c" ] && return 0
     mkdir -p "$BIN"
     # shellcheck disable=SC2046
-    cc -std=c11 -D_GNU_SOURCE -O1 -o "$MEMBROKER.$$" "$src" $(pkg-config --cflags --libs rdkafka)
+    cc -std=c11 -D_GNU_SOURCE -O1 -pthread -o "$MEMBROKER.$$" "$src/membroker.c" "$src/control.c" $(pkg-config --cflags --libs rdkafka)
     mv "$MEMBROKER.$$" "$MEMBROKER"
 }
 

@@ -7,10 +7,18 @@
  * What it holds dies with it: it proves nothing about durability. Topics not named are made when a
  * client first asks for them.
  *
+ * With --brokers N it is a cluster of N; with --control it takes orders on stdin (control.h): errors, latency, outages.
+ *
  *   redrain-membroker --ping HOST:PORT [--timeout-ms N]
  *
  * exits 0 if the brokers there (any, not only this one) answer a metadata request, else 1.
+ *
+ *   redrain-membroker --produce HOST:PORT TOPIC KEY HEX [--timeout-ms N]
+ *
+ * sends one record of these bytes, for tests of what a reader does with bytes that nobody should have sent.
  */
+#include "control.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <librdkafka/rdkafka.h>
@@ -33,13 +41,19 @@ struct options {
     int topics_n;
     const char *bootstrap_file;
     const char *ping;
+    const char *produce;
+    char **args; /* of --produce: topic, key, hex */
+    int brokers;
+    int control;
     int timeout_ms;
 };
 
 static int usage(FILE *out, int rc)
 {
     fputs("usage: redrain-membroker [--topic NAME:PARTITIONS]... [--bootstrap-file FILE]\n"
-          "       redrain-membroker --ping HOST:PORT [--timeout-ms N]\n",
+          "           [--brokers N] [--control]\n"
+          "       redrain-membroker --ping HOST:PORT [--timeout-ms N]\n"
+          "       redrain-membroker --produce HOST:PORT TOPIC KEY HEX [--timeout-ms N]\n",
           out);
     return rc;
 }
@@ -66,13 +80,20 @@ static int topic_parse(const char *arg, struct topic_arg *out)
 static int options_parse(int argc, char **argv, struct options *opt)
 {
     static const struct option longopts[] = {
-        {"topic", required_argument, NULL, 't'}, {"bootstrap-file", required_argument, NULL, 'f'},
-        {"ping", required_argument, NULL, 'p'},  {"timeout-ms", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"topic", required_argument, NULL, 't'},
+        {"bootstrap-file", required_argument, NULL, 'f'},
+        {"ping", required_argument, NULL, 'p'},
+        {"timeout-ms", required_argument, NULL, 'm'},
+        {"brokers", required_argument, NULL, 'b'},
+        {"control", no_argument, NULL, 'c'},
+        {"produce", required_argument, NULL, 'P'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int c;
 
     opt->timeout_ms = PING_DEFAULT_MS;
+    opt->brokers = 1;
     while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
         switch (c) {
         case 't':
@@ -86,6 +107,13 @@ static int options_parse(int argc, char **argv, struct options *opt)
             break;
         case 'f': opt->bootstrap_file = optarg; break;
         case 'p': opt->ping = optarg; break;
+        case 'P': opt->produce = optarg; break;
+        case 'c': opt->control = 1; break;
+        case 'b':
+            opt->brokers = atoi(optarg);
+            if (opt->brokers < 1 || opt->brokers > 16)
+                return 1 + usage(stderr, 2);
+            break;
         case 'm':
             opt->timeout_ms = atoi(optarg);
             if (opt->timeout_ms <= 0)
@@ -95,7 +123,8 @@ static int options_parse(int argc, char **argv, struct options *opt)
         default: return 1 + usage(stderr, 2);
         }
     }
-    return optind == argc ? 0 : 1 + usage(stderr, 2);
+    opt->args = argv + optind;
+    return argc - optind == (opt->produce != NULL ? 3 : 0) ? 0 : 1 + usage(stderr, 2);
 }
 
 static void log_none(const rd_kafka_t *rk, int level, const char *fac, const char *buf)
@@ -128,6 +157,49 @@ static int ping(const struct options *opt)
         rd_kafka_metadata_destroy(md);
     }
     rd_kafka_destroy(rk);
+    return rc;
+}
+
+static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+    (void)rk;
+    *(int *)opaque = m->err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 1;
+}
+
+static int produce(const struct options *opt)
+{
+    char errstr[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_t *rk;
+    const char *hex = opt->args[2];
+    size_t len = strlen(hex) / 2;
+    unsigned char *bytes = malloc(len + 1);
+    int rc = 1;
+
+    for (size_t i = 0; bytes != NULL && i < len; i++) {
+        const char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+
+        bytes[i] = (unsigned char)strtoul(pair, NULL, 16);
+    }
+    rd_kafka_conf_set_log_cb(conf, log_none);
+    rd_kafka_conf_set_opaque(conf, &rc);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+    if (bytes == NULL ||
+        rd_kafka_conf_set(conf, "bootstrap.servers", opt->produce, errstr, sizeof(errstr)) !=
+            RD_KAFKA_CONF_OK ||
+        (rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof(errstr))) == NULL) {
+        rd_kafka_conf_destroy(conf);
+        free(bytes);
+        return 1;
+    }
+    if (rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(opt->args[0]),
+                          RD_KAFKA_V_KEY(opt->args[1], strlen(opt->args[1])),
+                          RD_KAFKA_V_VALUE(bytes, len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_END) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_flush(rk, opt->timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        rc = 1;
+    rd_kafka_destroy(rk);
+    free(bytes);
     return rc;
 }
 
@@ -185,7 +257,7 @@ static int serve(const struct options *opt)
         rd_kafka_conf_destroy(conf);
         return 1;
     }
-    cluster = rd_kafka_mock_cluster_new(rk, 1);
+    cluster = rd_kafka_mock_cluster_new(rk, opt->brokers);
     if (cluster == NULL) {
         fputs("redrain-membroker: the mock cluster did not start\n", stderr);
         goto out;
@@ -199,6 +271,8 @@ static int serve(const struct options *opt)
     }
     printf("%s\n", rd_kafka_mock_cluster_bootstraps(cluster));
     fflush(stdout);
+    if (opt->control && control_start(cluster) != 0)
+        goto out;
     sigwait(&stop, &sig);
     rc = 0;
 out:
@@ -215,5 +289,7 @@ int main(int argc, char **argv)
 
     if (rc != 0)
         return rc - 1;
+    if (opt.produce != NULL)
+        return produce(&opt);
     return opt.ping != NULL ? ping(&opt) : serve(&opt);
 }
