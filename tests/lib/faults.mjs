@@ -19,11 +19,12 @@ const SETTLED = 5;
 /**
  * startStack with proxies in front of what is named: {redis: true, mysql: true, settlerMysql: true, kafka: true}.
  * settlerMysql: the settler has its own way to MySQL; `mysql` is then the server's.
+ * prepare(stack): runs before the schema and the topic are made.
  * Resolves with the stack; stack.proxies has them by name, stack.end() stops everything.
  */
-export async function startBehindProxies({redis = false, mysql = false, settlerMysql = false, kafka = false, conf = {}, ...more}) {
+export async function startBehindProxies({redis = false, mysql = false, settlerMysql = false, kafka = false, conf = {}, prepare = null, ...more}) {
   const proxies = {};
-  const stack = await startStack({...more, server: false, settler: false,
+  const stack = await startStack({...more, migrate: more.migrate !== false && !prepare, server: false, settler: false,
     conf: {"limits.grab_per_s": 1000, "limits.command_per_s": 1000, "kafka.message_timeout_ms": 2000, "settler.task_interval_ms": 50, ...conf}});
   stack.proxies = proxies;
   stack.end = async () => {
@@ -35,6 +36,10 @@ export async function startBehindProxies({redis = false, mysql = false, settlerM
     }
   };
   try {
+    if (prepare) {
+      await prepare(stack);
+      await stack.migrate();
+    }
     if (redis) proxies.redis = await Proxy.to(redisUrl, 6379);
     if (mysql) proxies.mysql = await Proxy.to(mysqlUrl, 3306);
     if (settlerMysql) proxies.settlerMysql = await Proxy.to(mysqlUrl, 3306);

@@ -36,6 +36,7 @@ export class MockKafka {
   async rtt(ms) { for (let id = 1; id <= this.brokers; id += 1) await this.#tell(`rtt ${id} ${ms}`); }
   async down() { for (let id = 1; id <= this.brokers; id += 1) await this.#tell(`down ${id}`); }
   async up() { for (let id = 1; id <= this.brokers; id += 1) await this.#tell(`up ${id}`); }
+  topic(name, partitions) { return this.#tell(`topic ${name} ${partitions}`); }
   leader(topic, partition, broker) { return this.#tell(`leader ${topic} ${partition} ${broker}`); }
 
   async stop() {

@@ -30,6 +30,8 @@ static const char *said(rd_kafka_resp_err_t err)
     return err ? rd_kafka_err2str(err) : NULL;
 }
 
+static int replicas = 1;
+
 /* NULL, or what was wrong. */
 static const char *command(rd_kafka_mock_cluster_t *cluster, char **w, int n)
 {
@@ -41,9 +43,11 @@ static const char *command(rd_kafka_mock_cluster_t *cluster, char **w, int n)
         return said(rd_kafka_mock_broker_set_down(cluster, atoi(w[1])));
     if (strcmp(w[0], "up") == 0 && n == 2)
         return said(rd_kafka_mock_broker_set_up(cluster, atoi(w[1])));
+    if (strcmp(w[0], "topic") == 0 && n == 3)
+        return said(rd_kafka_mock_topic_create(cluster, w[1], atoi(w[2]), replicas));
     if (strcmp(w[0], "leader") == 0 && n == 4)
         return said(rd_kafka_mock_partition_set_leader(cluster, w[1], atoi(w[2]), atoi(w[3])));
-    return "errors, rtt, down, up or leader";
+    return "errors, rtt, down, up, topic or leader";
 }
 
 static void *serve(void *arg)
@@ -70,10 +74,11 @@ static void *serve(void *arg)
     return NULL;
 }
 
-int control_start(rd_kafka_mock_cluster_t *cluster)
+int control_start(rd_kafka_mock_cluster_t *cluster, int brokers)
 {
     pthread_t thread;
 
+    replicas = brokers < 3 ? brokers : 3;
     return pthread_create(&thread, NULL, serve, cluster) == 0 && pthread_detach(thread) == 0 ? 0
                                                                                              : -1;
 }

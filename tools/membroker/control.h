@@ -3,6 +3,7 @@
  *   errors API N CODE…    the next requests of this kind (0 Produce, 1 Fetch, 11 JoinGroup …) get these errors, N times over
  *   rtt BROKER MS         every answer of this broker takes so long
  *   down BROKER, up BROKER
+ *   topic TOPIC PARTITIONS    makes it, on as many replicas as there are brokers, at most 3
  *   leader TOPIC PARTITION BROKER
  *
  * Thread: one of its own; librdkafka's mock calls may come from any. */
@@ -13,6 +14,6 @@
 #include <librdkafka/rdkafka_mock.h>
 
 /* Serves stdin until its end, then raises SIGTERM: a broker does not outlive the test that steers it. */
-int control_start(rd_kafka_mock_cluster_t *cluster);
+int control_start(rd_kafka_mock_cluster_t *cluster, int brokers);
 
 #endif

@@ -271,7 +271,7 @@ static int serve(const struct options *opt)
     }
     printf("%s\n", rd_kafka_mock_cluster_bootstraps(cluster));
     fflush(stdout);
-    if (opt->control && control_start(cluster) != 0)
+    if (opt->control && control_start(cluster, opt->brokers) != 0)
         goto out;
     sigwait(&stop, &sig);
     rc = 0;
