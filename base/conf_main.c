@@ -95,12 +95,34 @@ static bool take_option(struct cli *cli, int argc, char **argv, int *i, const ch
     return true;
 }
 
+/* What this process was started with; argv lives as long as it. */
+static struct {
+    int argc;
+    char **argv;
+} started;
+
+enum rr_err rr_conf_again(struct rr_conf *c, char *message, size_t cap)
+{
+    struct cli cli = {0};
+    enum rr_err err = RR_OK;
+
+    RR_ASSERT(started.argv);
+    cli.flags = rr_xcalloc((size_t)started.argc + 1, sizeof(*cli.flags));
+    for (int i = 1; i < started.argc && take_option(&cli, started.argc, started.argv, &i, ""); i++)
+        ;
+    err = rr_conf_load(c, cli.file, cli.flags, cli.n_flags, message, cap);
+    free(cli.flags);
+    return err;
+}
+
 int rr_conf_main(int argc, char **argv, struct rr_conf *c, const char *usage)
 {
     struct cli cli = {0};
     char message[MESSAGE_CAP];
     int i = 1;
 
+    started.argc = argc;
+    started.argv = argv;
     cli.flags = rr_xcalloc((size_t)argc + 1, sizeof(*cli.flags));
     while (i < argc && take_option(&cli, argc, argv, &i, usage))
         i++;

@@ -139,6 +139,18 @@ static void on_sigterm(uv_signal_t *sig, int signum)
     uv_stop(&a->loop);
 }
 
+/* The whole server's gauge: every child reads the same file. */
+static void on_sighup(uv_signal_t *sig, int signum)
+{
+    struct admin *a = sig->data;
+    bool ok = rr_conf_reload(a->conf);
+
+    (void)signum;
+    rr_metric_set(&a->metrics->config_reload_success, ok);
+    if (ok)
+        db_pool_reload(a->db);
+}
+
 /* The API's bearer token, without the newline of its file. */
 static enum rr_err token_read(const char *file, char **out)
 {
@@ -191,6 +203,7 @@ static void admin_stop(struct admin *a)
     uv_timer_stop(&a->tick);
     uv_close((uv_handle_t *)&a->tick, NULL);
     uv_close((uv_handle_t *)&a->sigterm, NULL);
+    uv_close((uv_handle_t *)&a->sighup, NULL);
     /* Jobs end first (a sweep may still submit its deletes, which are refused), then their answers
      * have nowhere to go. */
     db_pool_destroy(a->db);
@@ -231,6 +244,10 @@ int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *m
     a->sigterm.data = a;
     uv_timer_start(&a->tick, on_tick, 0, TICK_MS);
     uv_signal_start(&a->sigterm, on_sigterm, SIGTERM);
+    uv_signal_init(&a->loop, &a->sighup);
+    a->sighup.data = a;
+    uv_signal_start(&a->sighup, on_sighup, SIGHUP);
+    rr_metric_set(&a->metrics->config_reload_success, 1);
     uv_run(&a->loop, UV_RUN_DEFAULT);
     admin_stop(a);
     free(a);

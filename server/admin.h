@@ -32,6 +32,7 @@ struct admin {
     uv_loop_t loop;
     uv_timer_t tick;
     uv_signal_t sigterm;
+    uv_signal_t sighup;
     struct db_pool *db;
     struct producer *producer;
     struct admin_http *http;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "protocol/unpack.h"
 #include "rain_job.h"
+#include "risk_api.h"
 
 #include <errno.h>
 #include <libwebsockets.h>
@@ -376,6 +377,8 @@ static void route_api(struct admin *a, const struct admin_request *rq, const cha
         route_wallets(a, rq, id, action);
     else if (rr_slice_eq_str(kind, "wallet") && action.len == 0)
         route_wallet_op(a, rq, id);
+    else if (rr_slice_eq_str(kind, "risk"))
+        risk_api_route(a, rq, id);
     else
         answer_error(a, rq->id, RR_NOT_FOUND, NULL, NULL);
 }

@@ -17,7 +17,8 @@ struct lane {
 struct db_pool {
     const struct rr_conf *conf; /* const */
     struct rr_metrics *metrics;
-    char owner[64]; /* const */
+    struct risk_cell rules; /* of every thread's ledger */
+    char owner[64];         /* const */
     pthread_mutex_t mu;
     pthread_cond_t wake;
     struct lane lanes[DB_LANES];
@@ -37,7 +38,8 @@ static enum rr_err ctx_open(struct db_ctx *ctx, const struct db_pool *p, uint32_
 {
     struct ledger_opts lo = {.url = p->conf->mysql_url,
                              .namespace_ = p->conf->server_namespace,
-                             .timeout_s = (int)((p->conf->mysql_timeout_ms + 999) / 1000)};
+                             .timeout_s = (int)((p->conf->mysql_timeout_ms + 999) / 1000),
+                             .rules = &p->rules};
     struct store_opts so = {.url = p->conf->redis_url,
                             .namespace_ = p->conf->server_namespace,
                             .worker_name = ctx->owner,
@@ -153,6 +155,14 @@ static void on_async(uv_async_t *async)
     finish_all(async->data);
 }
 
+void db_pool_reload(struct db_pool *p)
+{
+    struct risk_rules rules;
+
+    risk_rules_read(&rules, p->conf);
+    risk_cell_set(&p->rules, &rules);
+}
+
 enum rr_err db_pool_create(struct db_pool **out, uv_loop_t *loop, const struct rr_conf *conf,
                            struct rr_metrics *metrics, const char *owner)
 {
@@ -162,6 +172,7 @@ enum rr_err db_pool_create(struct db_pool **out, uv_loop_t *loop, const struct r
 
     p->conf = conf;
     p->metrics = metrics;
+    db_pool_reload(p);
     snprintf(p->owner, sizeof(p->owner), "%s", owner);
     pthread_mutex_init(&p->mu, NULL);
     pthread_cond_init(&p->wake, NULL);

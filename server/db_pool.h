@@ -36,6 +36,8 @@ RR_MUST_CHECK enum rr_err db_pool_create(struct db_pool **out, uv_loop_t *loop,
                                          const char *owner);
 /* RR_BUSY: the lane is full; the job is still the caller's. */
 RR_MUST_CHECK enum rr_err db_pool_submit(struct db_pool *p, enum db_lane lane, struct db_job *job);
+/* Takes the rules of [risk] from conf once more, for all threads. Loop. */
+void db_pool_reload(struct db_pool *p);
 /* Runs what is queued to its end, joins the threads, calls every done(); then the loop must run
  * once to close the handle. */
 void db_pool_destroy(struct db_pool *p);

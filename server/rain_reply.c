@@ -7,7 +7,12 @@ const char *grant_state_name(const struct rain_job_grant *g)
 {
     if (!g->in_sql)
         return "confirming";
-    return g->row.state == 's' ? "settled" : g->row.state == 'h' ? "held" : "void";
+    switch (g->row.state) {
+    case 's': return "settled";
+    case 'h': return "held";
+    case 't': return "taken_back";
+    default: return "void";
+    }
 }
 
 /* Keys of one rain in STATS. Live counts come from the pool's sums when this worker follows the

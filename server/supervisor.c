@@ -240,6 +240,8 @@ static void signals_read(struct supervisor *s)
     while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
             stop_begin(s, (int)info.ssi_signo);
+        else if (info.ssi_signo == SIGHUP && !s->stopping)
+            signal_children(s, SIGHUP); /* each reads the file for itself */
     }
     for (;;) {
         int status = 0;
@@ -317,7 +319,7 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGCHLD);
-    sigaddset(&set, SIGHUP); /* options are read at start: a stray HUP must not end the server */
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     s.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (rr_metrics_mapping_create(s.n, &s.metrics) != RR_OK || listeners_open(&s) != 0) {

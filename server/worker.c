@@ -239,6 +239,17 @@ static void on_sigterm(uv_signal_t *sig, int signum)
     ws_accept_stop(w->ws);
 }
 
+static void on_sighup(uv_signal_t *sig, int signum)
+{
+    struct worker *w = sig->data;
+
+    (void)signum;
+    if (rr_conf_reload(w->conf))
+        db_pool_reload(w->db);
+    else
+        rr_metric_add(&w->metrics->config_refused_total, 1);
+}
+
 static void store_latency(void *arg, int64_t us)
 {
     rr_metric_observe_us(&((struct worker *)arg)->metrics->redis_call_seconds, us);
@@ -308,12 +319,15 @@ static void worker_start(struct worker *w)
     uv_timer_init(&w->loop, &w->tick);
     uv_idle_init(&w->loop, &w->fanout);
     uv_signal_init(&w->loop, &w->sigterm);
+    uv_signal_init(&w->loop, &w->sighup);
     w->tick.data = w;
     w->fanout.data = w;
     w->sigterm.data = w;
+    w->sighup.data = w;
     w->tick_due_us = rr_mono_us(w->clock) + TICK_MS * 1000;
     uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
     uv_signal_start(&w->sigterm, on_sigterm, SIGTERM);
+    uv_signal_start(&w->sighup, on_sighup, SIGHUP);
     ws_accept_start(w->ws);
 }
 
@@ -323,6 +337,7 @@ static void worker_stop(struct worker *w)
     uv_close((uv_handle_t *)&w->tick, NULL);
     uv_close((uv_handle_t *)&w->fanout, NULL);
     uv_close((uv_handle_t *)&w->sigterm, NULL);
+    uv_close((uv_handle_t *)&w->sighup, NULL);
     producer_destroy(w->producer, DRAIN_KAFKA_MS);
     grab_path_tick(w->grabs); /* deletes outbox entries that were reported meanwhile */
     /* Before the store: nothing may be asked of it any more. What its scripts still grant waits in

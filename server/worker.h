@@ -46,6 +46,7 @@ struct worker {
     uv_timer_t tick;  /* 100 ms: tickers, ends, loop lag, wheels */
     uv_idle_t fanout; /* active while fan-outs wait */
     uv_signal_t sigterm;
+    uv_signal_t sighup;
     int64_t tick_due_us;
     struct session_counters told; /* as last added to the metrics */
     struct store_counters told_store;

@@ -1,7 +1,7 @@
 // What a viewer knows of one rain, and what that means. No DOM, no network: pages draw it.
 
 /** Order in which a grant's state may change; it never goes back. */
-const STATE_RANK = {confirming: 0, pending: 1, held: 2, settled: 3, void: 3};
+const STATE_RANK = {confirming: 0, pending: 1, held: 2, settled: 3, void: 3, taken_back: 3};
 
 export class Rain {
   /** @param {string} code */
@@ -77,9 +77,9 @@ export class Rain {
     else this.outcome = answer.name;
   }
 
-  /** Grants whose amount the server has told. */
+  /** Grants whose amount the server has told and that are still his. */
   get wins() {
-    return [...this.grants.values()].filter((g) => g.amount !== undefined && g.state !== "void");
+    return [...this.grants.values()].filter((g) => g.amount !== undefined && !["void", "taken_back"].includes(g.state));
   }
 
   get wonFen() {

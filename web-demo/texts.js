@@ -57,6 +57,7 @@ export const TEXTS = Object.freeze({
   "grant.settled": ["已入账", "Settled"],
   "grant.held": ["审核中", "Under review"],
   "grant.void": ["已作废", "Void"],
+  "grant.taken_back": ["已收回", "Taken back"],
   "card.win": ["恭喜发财", "Congratulations"],
   "card.held": ["审核中", "Under review"],
   "card.confirming": ["确认中", "Being confirmed"],

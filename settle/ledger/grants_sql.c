@@ -18,7 +18,7 @@ static void grant_read(const struct db_rows *rows, uint32_t i, struct grant_row 
     g->shard = (uint32_t)db_i64(rows, i, 1);
     g->packet_no = (uint32_t)db_i64(rows, i, 2);
     g->seq = (uint32_t)db_i64(rows, i, 3);
-    g->state = state == 1 ? 's' : state == 2 ? 'h' : 'v';
+    g->state = state == 1 ? 's' : state == 2 ? 'h' : state == 4 ? 't' : 'v';
     g->amount_fen = db_i64(rows, i, 5);
     g->granted_at_ms = db_i64(rows, i, 6);
     g->user_id = db_i64(rows, i, 7);

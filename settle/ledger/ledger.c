@@ -36,6 +36,7 @@ enum rr_err ledger_create(struct ledger **out, const struct ledger_opts *o)
         free(l);
         return err;
     }
+    l->rules = o->rules;
     *out = l;
     return RR_OK;
 }

@@ -11,10 +11,11 @@
 
 struct ledger {
     struct db *db;
-    struct rain_cache cache; /* amounts of rains, for settling and checking */
-    struct rr_buf sql;       /* scratch of one statement; empty between statements */
-    uint64_t retries;        /* transactions run again after a deadlock */
-    uint64_t slow_batches;   /* batches that left the fast path */
+    struct rain_cache cache;       /* amounts of rains, for settling and checking */
+    const struct risk_cell *rules; /* may be NULL */
+    struct rr_buf sql;             /* scratch of one statement; empty between statements */
+    uint64_t retries;              /* transactions run again after a deadlock */
+    uint64_t slow_batches;         /* batches that left the fast path */
 };
 
 /* One transaction: fn's statements, COMMIT when it returns RR_OK, ROLLBACK else. A deadlock runs it again (a few times).
@@ -48,6 +49,14 @@ RR_MUST_CHECK enum rr_err ledger__rain_status(struct ledger *l, const char *code
                                               enum rain_status from, enum rain_status to);
 RR_MUST_CHECK enum rr_err ledger__rain_find(struct ledger *l, int64_t sender_id, const char *biz_id,
                                             struct rain_info *out, uint8_t payload_hash[32]);
+
+/* ---- risk ---- */
+/* Within a create, when the sender's wallet is locked and the rain's row is there: RR_NOT_ELIGIBLE when his rains of the day
+ * are more than he may send. */
+RR_MUST_CHECK enum rr_err ledger__risk_create(struct ledger *l, int64_t sender_id, int64_t now_ms,
+                                              int64_t *day_fen);
+/* After its rollback: log line and row. */
+void ledger__risk_create_denied(struct ledger *l, int64_t sender_id, int64_t day_fen);
 
 /* ---- wallets ---- */
 /* balance += delta (delta > 0), inserting the row if needed; *after is the new balance. In a transaction. */

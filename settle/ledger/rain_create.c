@@ -13,6 +13,7 @@ struct creation {
     const struct rain_spec *spec;
     struct rain_info *out;
     uint8_t payload_hash[32];
+    int64_t day_fen;      /* the sender's rains of the day, this one included */
     int64_t *amounts_fen; /* of the whole rain */
     int64_t *shard_fen;   /* scratch: of one shard */
     struct {
@@ -155,6 +156,8 @@ static enum rr_err create_tx(struct ledger *l, void *arg)
     if (!err)
         err = take_balance(l, c->spec->sender_id, c->spec->total_fen, &after_fen);
     if (!err)
+        err = ledger__risk_create(l, c->spec->sender_id, c->out->created_at_ms, &c->day_fen);
+    if (!err)
         err = insert_log(l, c, after_fen);
     if (!err)
         err = insert_escrow(l, c);
@@ -200,6 +203,8 @@ enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec,
         rr_fail(CREATE_AFTER_COMMIT);
     if (err == RR_DUPLICATE)
         err = created_before(l, c);
+    if (err == RR_NOT_ELIGIBLE)
+        ledger__risk_create_denied(l, copy.sender_id, c->day_fen);
 out:
     free(c->amounts_fen);
     free(c->shard_fen);

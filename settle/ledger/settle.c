@@ -24,7 +24,8 @@ static void add_credit(struct settle_outcome *out, const struct settle_entry *e)
                                 .amount_fen = r->amount_fen,
                                 .shard = r->shard,
                                 .packet_no = r->packet_no,
-                                .seq = r->seq};
+                                .seq = r->seq,
+                                .held = e->held};
     memcpy(c->code, r->code, sizeof(c->code));
     memcpy(c->room_id, e->room_id, sizeof(c->room_id));
     out->settled_fen += r->amount_fen;
@@ -32,6 +33,8 @@ static void add_credit(struct settle_outcome *out, const struct settle_entry *e)
 
 static void report(const struct settle_job *job, struct settle_outcome *out)
 {
+    settle__hold_log(job);
+    out->held = job->held_n;
     out->credits = rr_xcalloc(job->take_n, sizeof(*out->credits));
     for (uint32_t i = 0; i < job->n; i++) {
         switch (job->entries[i].now.verdict) {

@@ -61,6 +61,23 @@ struct settle_decision settle_decide_row(const struct grant_record *rec,
     return say(SETTLE_NEW, "");
 }
 
+struct settle_hold settle_decide_hold(const struct settle_hold_facts *facts)
+{
+    const int64_t *v = facts->rules->v;
+
+    if (facts->marked)
+        return (struct settle_hold){.held = true, .rule = RISK_NONE};
+    if (v[RISK_GRAB_FEN] > 0 && facts->amount_fen > v[RISK_GRAB_FEN])
+        return (struct settle_hold){.held = true,
+                                    .rule = RISK_GRAB_FEN,
+                                    .seen = facts->amount_fen,
+                                    .bound = v[RISK_GRAB_FEN]};
+    if (v[RISK_USER_DAY] > 0 && facts->day_fen > v[RISK_USER_DAY])
+        return (struct settle_hold){
+            .held = true, .rule = RISK_USER_DAY, .seen = facts->day_fen, .bound = v[RISK_USER_DAY]};
+    return (struct settle_hold){.held = false, .rule = RISK_NONE};
+}
+
 int settle_order(const struct grant_record *a, const struct grant_record *b)
 {
     int c = strcmp(a->code, b->code);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "ledger/settle_batch.h"
+#include "risk/rules.h"
 
 enum settle_verdict {
     SETTLE_NEW,       /* pay it */
@@ -53,6 +54,22 @@ struct settle_row_facts {
 /* NEW, DUPLICATE, CONFLICT or STALE_RID. A duplicate stays one after the rain was closed or recovered. */
 struct settle_decision settle_decide_row(const struct grant_record *rec,
                                          const struct settle_row_facts *facts);
+
+/* ---- is what is paid held for review? ---- */
+struct settle_hold_facts {
+    const struct risk_rules *rules;
+    bool marked; /* a worker marked this user in this rain, from this seq or an earlier one on */
+    int64_t amount_fen;
+    int64_t day_fen; /* what the user won that day, this grant included */
+};
+struct settle_hold {
+    bool held;
+    enum risk_rule rule; /* RISK_NONE: the mark's own */
+    int64_t seen;
+    int64_t bound;
+};
+/* Allow or hold, never a refusal: the packet is his. A mark comes before the amounts. */
+struct settle_hold settle_decide_hold(const struct settle_hold_facts *facts);
 
 /* ---- inside one batch ---- */
 enum settle_same {

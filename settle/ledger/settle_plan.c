@@ -93,4 +93,5 @@ void settle__job_fini(struct settle_job *job)
     free(job->entries);
     free(job->take);
     free(job->wallets);
+    free(job->held);
 }

@@ -59,33 +59,59 @@ static int by_user(const void *pa, const void *pb)
 }
 
 /* One row per user, ascending: two settlers that pay the same users lock them in the same order. */
-static void sum_wallets(struct settle_job *job)
+static void sum_wallets(struct settle_job *job, int64_t now_ms)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < job->take_n; i++) {
         const struct grant_record *r = &job->take[i]->item->rec;
 
-        job->wallets[i] = (struct settle_wallet){.user_id = r->user_id, .sum_fen = r->amount_fen};
+        /* A clock that runs ahead must not open a day that never ends. */
+        int64_t at_ms = r->granted_at_ms < now_ms ? r->granted_at_ms : now_ms;
+
+        job->wallets[i] = (struct settle_wallet){.user_id = r->user_id,
+                                                 .sum_fen = r->amount_fen,
+                                                 .day = risk_day(at_ms, job->rules.day_offset_ms)};
     }
     qsort(job->wallets, job->take_n, sizeof(*job->wallets), by_user);
     for (uint32_t i = 0; i < job->take_n; i++) {
-        if (n && job->wallets[n - 1].user_id == job->wallets[i].user_id)
-            job->wallets[n - 1].sum_fen += job->wallets[i].sum_fen;
-        else
-            job->wallets[n++] = job->wallets[i];
+        struct settle_wallet *last = n ? &job->wallets[n - 1] : NULL;
+        const struct settle_wallet *w = &job->wallets[i];
+
+        if (!last || last->user_id != w->user_id) {
+            job->wallets[n++] = *w;
+            continue;
+        }
+        last->sum_fen += w->sum_fen;
+        last->day = w->day > last->day ? w->day : last->day;
     }
     job->wallets_n = n;
 }
 
-static enum rr_err upsert_wallets(struct ledger *l, struct settle_job *job)
+struct settle_wallet *settle__wallet(const struct settle_job *job, int64_t user_id)
 {
-    sum_wallets(job);
-    rr_buf_puts(&l->sql, "INSERT INTO wallet (user_id, balance, frozen) VALUES ");
-    for (uint32_t i = 0; i < job->wallets_n; i++)
-        rr_buf_printf(&l->sql, "%s(%" PRId64 ",%" PRId64 ",0)", i ? "," : "",
-                      job->wallets[i].user_id, job->wallets[i].sum_fen);
-    rr_buf_puts(&l->sql, " ON DUPLICATE KEY UPDATE balance = balance + VALUES(balance)");
+    struct settle_wallet key = {.user_id = user_id};
+
+    return bsearch(&key, job->wallets, job->wallets_n, sizeof(key), by_user);
+}
+
+/* The day's sum goes with it. A grant of a day that is over counts for the day after: it came late. */
+static enum rr_err upsert_wallets(struct ledger *l, struct settle_job *job, int64_t now_ms)
+{
+    sum_wallets(job, now_ms);
+    rr_buf_puts(&l->sql,
+                "INSERT INTO wallet (user_id, balance, frozen, risk_day, risk_fen) VALUES ");
+    for (uint32_t i = 0; i < job->wallets_n; i++) {
+        const struct settle_wallet *w = &job->wallets[i];
+
+        rr_buf_printf(&l->sql, "%s(%" PRId64 ",%" PRId64 ",0,%d,%" PRId64 ")", i ? "," : "",
+                      w->user_id, w->sum_fen, (int)w->day, w->sum_fen);
+    }
+    /* In this order: the second line reads the day as it was. */
+    rr_buf_puts(&l->sql, " ON DUPLICATE KEY UPDATE balance = balance + VALUES(balance),"
+                         " risk_fen = IF(risk_day < VALUES(risk_day), 0, risk_fen)"
+                         " + VALUES(risk_fen),"
+                         " risk_day = GREATEST(risk_day, VALUES(risk_day))");
     return db_exec_buf(l->db, &l->sql, NULL);
 }
 
@@ -95,17 +121,20 @@ static enum rr_err read_balances(struct ledger *l, struct settle_job *job)
     struct db_rows rows;
     enum rr_err err = RR_OK;
 
-    rr_buf_puts(&l->sql, "SELECT user_id, balance FROM wallet WHERE user_id IN (");
+    rr_buf_puts(&l->sql,
+                "SELECT user_id, balance, frozen, risk_fen FROM wallet WHERE user_id IN (");
     for (uint32_t i = 0; i < job->wallets_n; i++)
         rr_buf_printf(&l->sql, "%s%" PRId64, i ? "," : "", job->wallets[i].user_id);
     rr_buf_puts(&l->sql, ")");
     err = db_query_buf(l->db, &l->sql, &rows);
     for (uint32_t i = 0; !err && i < rows.n; i++) {
-        struct settle_wallet key = {.user_id = db_i64(&rows, i, 0)};
-        struct settle_wallet *w = bsearch(&key, job->wallets, job->wallets_n, sizeof(key), by_user);
+        struct settle_wallet *w = settle__wallet(job, db_i64(&rows, i, 0));
 
-        if (w)
-            w->running_fen = db_i64(&rows, i, 1) - w->sum_fen;
+        if (!w)
+            continue;
+        w->running_fen = db_i64(&rows, i, 1) - w->sum_fen;
+        w->running_frozen_fen = db_i64(&rows, i, 2);
+        w->day_fen = db_i64(&rows, i, 3) - w->sum_fen;
     }
     db_rows_fini(&rows);
     return err;
@@ -116,14 +145,14 @@ static enum rr_err insert_log(struct ledger *l, struct settle_job *job, int64_t 
     ledger__log_begin(&l->sql);
     for (uint32_t i = 0; i < job->take_n; i++) {
         const struct grant_record *r = &job->take[i]->item->rec;
-        struct settle_wallet key = {.user_id = r->user_id};
-        struct settle_wallet *w = bsearch(&key, job->wallets, job->wallets_n, sizeof(key), by_user);
+        struct settle_wallet *w = settle__wallet(job, r->user_id);
+        bool held = job->take[i]->held;
+        int64_t *running_fen = held ? &w->running_frozen_fen : &w->running_fen;
         char biz_id[80];
         char escrow[40];
         char user[24];
 
-        if (w)
-            w->running_fen += r->amount_fen;
+        *running_fen += r->amount_fen;
         snprintf(biz_id, sizeof(biz_id), "%s:%" PRId64 ":%u", r->code, r->user_id, r->seq);
         snprintf(escrow, sizeof(escrow), "%s:%u", r->code, r->shard);
         snprintf(user, sizeof(user), "%" PRId64, r->user_id);
@@ -132,8 +161,8 @@ static enum rr_err insert_log(struct ledger *l, struct settle_job *job, int64_t 
                                           "grant", biz_id, 0},
                         now_ms);
         ledger__log_add(&l->sql,
-                        &(struct log_row){"balance", user, r->amount_fen,
-                                          w ? w->running_fen : LEDGER_NO_AFTER, "grant", biz_id, 1},
+                        &(struct log_row){held ? "frozen" : "balance", user, r->amount_fen,
+                                          *running_fen, "grant", biz_id, 1},
                         now_ms);
     }
     return db_exec_buf(l->db, &l->sql, NULL);
@@ -180,13 +209,17 @@ enum rr_err settle__pay(struct ledger *l, struct settle_job *job, int64_t now_ms
 {
     enum rr_err err = RR_OK;
 
+    job->held_n = 0;
     if (job->take_n == 0)
         return RR_OK;
+    risk_cell_get(l->rules, &job->rules);
     err = insert_grants(l, job, now_ms);
     if (!err)
-        err = upsert_wallets(l, job);
+        err = upsert_wallets(l, job, now_ms);
     if (!err)
         err = read_balances(l, job);
+    if (!err)
+        err = settle__hold(l, job, now_ms);
     if (!err)
         err = insert_log(l, job, now_ms);
     if (!err)

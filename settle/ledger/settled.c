@@ -16,7 +16,7 @@ static void pack_credit(struct rr_buf *b, const struct settle_credit *c)
     pack_kv_int(b, "shard", c->shard);
     pack_kv_int(b, "no", c->packet_no);
     pack_kv_int(b, "amount", c->amount_fen);
-    pack_kv_str(b, "state", "settled");
+    pack_kv_str(b, "state", c->held ? "held" : "settled");
 }
 
 static enum rr_err push_some(const struct rain_notify *notify, const struct settle_credit *credits,

@@ -81,8 +81,10 @@ static void narrow(struct check *c, const struct verify_query *q)
                   " AND ((a.biz_type = 'create' AND a.biz_id = '%s')"
                   " OR (a.biz_type = 'grant' AND a.biz_id > '%s:' AND a.biz_id < '%s;')"
                   " OR (a.biz_type = 'refund' AND a.biz_id > 'R:%s:' AND a.biz_id < 'R:%s;')"
-                  " OR (a.biz_type = 'void' AND a.biz_id > 'V:%s:' AND a.biz_id < 'V:%s;'))",
-                  code, code, code, code, code, code, code);
+                  " OR (a.biz_type = 'void' AND a.biz_id > 'V:%s:' AND a.biz_id < 'V:%s;')"
+                  " OR (a.biz_type = 'release' AND a.biz_id > 'H:%s:' AND a.biz_id < 'H:%s;')"
+                  " OR (a.biz_type = 'take_back' AND a.biz_id > 'T:%s:' AND a.biz_id < 'T:%s;'))",
+                  code, code, code, code, code, code, code, code, code, code, code);
 }
 
 static enum rr_err run_query(struct check *c, const struct verify_query *q)

@@ -7,7 +7,35 @@
 #define OP_LOG "IF(o.op = 'refund', 'debit-refund', o.op)"
 #define OP_USER_LEG "IF(o.op IN ('deposit', 'refund'), 1, 0)"
 
+/* Biz ids of the entries a grant may have. */
+#define ID_GRANT ASCII("CONCAT(g.code, ':', g.user_id, ':', g.seq)")
+#define ID_RELEASE ASCII("CONCAT('H:', g.code, ':', g.shard, ':', g.packet_no)")
+#define ID_TAKE_BACK ASCII("CONCAT('T:', g.code, ':', g.shard, ':', g.packet_no)")
+#define LEG_GRANT "a.biz_type = 'grant' AND a.leg = 1 AND a.biz_id = " ID_GRANT
+#define LEG_RELEASE "h.biz_type = 'release' AND h.leg = 0 AND h.biz_id = " ID_RELEASE
+#define LEG_TAKE_BACK "t.biz_type = 'take_back' AND t.leg = 0 AND t.biz_id = " ID_TAKE_BACK
+
 const struct verify_query verify_more[] = {
+    /* ---- held grants: paid into balance is settled; into frozen is held, until a release or a reversal ---- */
+    {"held_log", VERIFY_CODE, "g.code", true,
+     "SELECT g.code, CONCAT('shard ', g.shard, ' packet ', g.packet_no, ' of user ', g.user_id,"
+     " ': ', ELT(g.state, 'settled', 'held', '', 'taken back'), ', its log says otherwise'),"
+     " g.amount FROM rp_grant g JOIN account_log a ON " LEG_GRANT
+     " LEFT JOIN account_log h ON " LEG_RELEASE " LEFT JOIN account_log t ON " LEG_TAKE_BACK
+     " WHERE g.state <> 3 AND (g.state <> IF(a.account_kind = 'balance', 1,"
+     " IF(t.id IS NOT NULL, 4, IF(h.id IS NOT NULL, 1, 2)))"
+     " OR (a.account_kind = 'balance' AND (h.id IS NOT NULL OR t.id IS NOT NULL))"
+     " OR (h.id IS NOT NULL AND t.id IS NOT NULL)"
+     " OR COALESCE(h.delta, t.delta, -g.amount) <> -g.amount)",
+     ""},
+    {"log_held", VERIFY_LOG, "", true,
+     "SELECT '', CONCAT(a.biz_type, ' ', a.biz_id, ': of no grant of user ', a.account_id),"
+     " ABS(a.delta) FROM account_log a LEFT JOIN rp_grant g ON g.code = SUBSTRING(a.biz_id, 3, 22)"
+     " AND g.shard = CAST(SUBSTRING_INDEX(SUBSTRING_INDEX(a.biz_id, ':', 3), ':', -1) AS SIGNED)"
+     " AND g.packet_no = CAST(SUBSTRING_INDEX(a.biz_id, ':', -1) AS SIGNED)"
+     " AND g.user_id = CAST(a.account_id AS SIGNED)"
+     " WHERE a.biz_type IN ('release', 'take_back') AND a.leg = 0 AND g.code IS NULL",
+     ""},
     /* ---- escrow and log ---- */
     {"escrow_paid", VERIFY_CODE, "e.code", true,
      "SELECT e.code, CONCAT('shard ', e.shard, ': settled ', e.settled, ', refunded ', e.refunded,"

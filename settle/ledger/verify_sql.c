@@ -17,7 +17,8 @@ const struct verify_query verify_queries[] = {
      " GROUP BY c.config_code, c.total_price, c.shards"
      " HAVING COALESCE(SUM(e.total), 0) <> c.total_price OR COUNT(e.code) <> c.shards"},
     {"grant_sum", VERIFY_CODE, "e.code", true,
-     "SELECT x.code, CONCAT('shard ', x.shard, ': grants ', x.sum, ' fen in ', x.n, ', escrow says "
+     "SELECT x.code, CONCAT('shard ', x.shard, ': grants ', x.sum, ' fen in ', x.n, ', escrow "
+     "says "
      "',"
      " x.settled, ' in ', x.settled_cnt), ABS(x.sum - x.settled) FROM (SELECT e.code, e.shard,"
      " MAX(e.settled) AS settled, MAX(e.settled_cnt) AS settled_cnt,"
@@ -50,7 +51,8 @@ const struct verify_query verify_queries[] = {
          "CONCAT(g.code, ':', g.user_id, ':', g.seq)") " AND a.delta = g.amount"
                                                        " AND a.account_kind IN ('balance', "
                                                        "'frozen') AND a.account_id = " ASCII(
-                                                           "g.user_id") " WHERE g.state <> 3 AND "
+                                                           "g.user_id") " WHERE g.state <> 3 "
+                                                                        "AND "
                                                                         "a.id IS NULL",
      ""},
     {"log_grant", VERIFY_BIZ, "", true,
@@ -76,7 +78,8 @@ const struct verify_query verify_queries[] = {
      "SELECT '', CONCAT('user ', w.user_id, ': balance ', w.balance, ' frozen ', w.frozen,"
      " ', log ', COALESCE(x.b, 0), ' and ', COALESCE(x.f, 0)),"
      " ABS(w.balance - COALESCE(x.b, 0)) + ABS(w.frozen - COALESCE(x.f, 0))"
-     " FROM wallet w LEFT JOIN (SELECT account_id, SUM(IF(account_kind = 'balance', delta, 0)) AS "
+     " FROM wallet w LEFT JOIN (SELECT account_id, SUM(IF(account_kind = 'balance', delta, 0)) "
+     "AS "
      "b,"
      " SUM(IF(account_kind = 'frozen', delta, 0)) AS f FROM account_log"
      " WHERE account_kind IN ('balance', 'frozen') GROUP BY account_id) x"
@@ -86,7 +89,8 @@ const struct verify_query verify_queries[] = {
     {"log_wallet", VERIFY_ALL, "", true,
      "SELECT '', CONCAT('user ', x.account_id, ': no wallet, log ', x.sum), ABS(x.sum)"
      " FROM (SELECT account_id, SUM(delta) AS sum FROM account_log"
-     " WHERE account_kind IN ('balance', 'frozen') GROUP BY account_id HAVING SUM(delta) <> 0) x"
+     " WHERE account_kind IN ('balance', 'frozen') GROUP BY account_id HAVING SUM(delta) <> 0) "
+     "x"
      " LEFT JOIN wallet w ON w.user_id = CAST(x.account_id AS SIGNED) WHERE w.user_id IS NULL",
      ""},
     {"conservation", VERIFY_ALL, "", true,
@@ -103,7 +107,8 @@ const struct verify_query verify_queries[] = {
      " WHERE c.status IN (5, 6)",
      " GROUP BY c.config_code HAVING SUM(e.remain) <> 0"},
     {"end_totals", VERIFY_CODE, "c.config_code", false,
-     "SELECT x.config_code, CONCAT('total_get ', x.total_get, ' of ', x.total_get_price, ' fen, "
+     "SELECT x.config_code, CONCAT('total_get ', x.total_get, ' of ', x.total_get_price, ' "
+     "fen, "
      "grants ',"
      " x.n, ' of ', x.sum), 0 FROM (SELECT c.config_code, c.total_get, c.total_get_price,"
      " COUNT(g.code) AS n, COALESCE(SUM(g.amount), 0) AS sum FROM t_red_packet_config c"

@@ -10,6 +10,7 @@
 #include "settler/settler.h"
 
 static atomic_bool stop;
+static atomic_bool reload;
 
 static void on_signal(int sig)
 {
@@ -17,11 +18,20 @@ static void on_signal(int sig)
     atomic_store(&stop, true);
 }
 
+static void on_hup(int sig)
+{
+    (void)sig;
+    atomic_store(&reload, true);
+}
+
 static void catch_signals(void)
 {
     struct sigaction stop_action = {.sa_handler = on_signal};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
+    struct sigaction hup_action = {.sa_handler = on_hup, .sa_flags = SA_RESTART};
+
+    sigaction(SIGHUP, &hup_action, NULL);
     sigaction(SIGTERM, &stop_action, NULL);
     sigaction(SIGINT, &stop_action, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
@@ -41,7 +51,7 @@ int main(int argc, char **argv)
     }
     rr_log_init("settler", (enum rr_log_level)rr_log_level_parse(conf.log_level));
     catch_signals();
-    err = settler_run(&conf, &stop);
+    err = settler_run(&conf, &stop, &reload);
     rr_conf_fini(&conf);
     return err ? 1 : 0;
 }

@@ -156,6 +156,7 @@ static void steer(struct settler *s, struct part *p)
 static void count(struct settler *s, const struct settle_outcome *o)
 {
     rr_metric_add(&s->metrics.settled_total, o->settled);
+    rr_metric_add(&s->metrics.held_total, o->held);
     rr_metric_add(&s->metrics.settled_fen_total, (uint64_t)o->settled_fen);
     rr_metric_add(&s->metrics.duplicates_total, o->duplicates);
     rr_metric_add(&s->metrics.conflicts_total, o->conflicts);
@@ -265,9 +266,31 @@ static void note_lag(struct settler *s)
     atomic_store(&s->lag_ms, lag_ms);
 }
 
+static void take_rules(struct settler *s)
+{
+    struct risk_rules rules;
+
+    risk_rules_read(&rules, s->conf);
+    risk_cell_set(&s->rules, &rules);
+}
+
+/* SIGHUP came: between two batches, so that each is decided by one set of rules. */
+static void reload_if_asked(struct settler *s)
+{
+    bool ok = false;
+
+    if (!s->reload || !atomic_exchange(s->reload, false))
+        return;
+    ok = rr_conf_reload(s->conf);
+    rr_metric_set(&s->metrics.settler_config_reload_success, ok);
+    if (ok)
+        take_rules(s);
+}
+
 static void run(struct settler *s)
 {
     while (!stopping(s)) {
+        reload_if_asked(s);
         fetch(s);
         for (uint32_t i = 0; i < s->parts_n && !stopping(s); i++) {
             struct part *p = &s->parts[i];
@@ -298,7 +321,8 @@ static enum rr_err make_ledger(struct settler *s)
 {
     struct ledger_opts o = {.url = s->conf->mysql_url,
                             .namespace_ = s->conf->server_namespace,
-                            .timeout_s = tasks_ledger_timeout_s(s->conf->mysql_timeout_ms)};
+                            .timeout_s = tasks_ledger_timeout_s(s->conf->mysql_timeout_ms),
+                            .rules = &s->rules};
     enum rr_err err = ledger_create(&s->ledger, &o);
 
     if (err)
@@ -317,7 +341,8 @@ static enum rr_err make_tasks(struct settler *s)
                            .name = s->name,
                            .metrics = &s->metrics,
                            .lag_ms = &s->lag_ms,
-                           .log = &s->log};
+                           .log = &s->log,
+                           .rules = &s->rules};
 
     s->log = (struct grant_log){
         .impl = s->consumer, .topic = consumer_topic(s->consumer), .ends = log_ends};
@@ -325,13 +350,16 @@ static enum rr_err make_tasks(struct settler *s)
     return tasks_create(&s->tasks, &o);
 }
 
-enum rr_err settler_run(const struct rr_conf *conf, const atomic_bool *stop)
+enum rr_err settler_run(struct rr_conf *conf, const atomic_bool *stop, atomic_bool *reload)
 {
     struct settler *s = rr_xcalloc(1, sizeof(*s));
     enum rr_err err = RR_OK;
 
     s->conf = conf;
     s->stop = stop;
+    s->reload = reload;
+    take_rules(s);
+    rr_metric_set(&s->metrics.settler_config_reload_success, 1);
     s->items = rr_xcalloc((size_t)conf->settler_batch_max, sizeof(*s->items));
     settler__name(s->name, sizeof(s->name));
     ledger_global_init();

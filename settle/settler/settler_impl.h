@@ -17,8 +17,10 @@
 enum { GAP_SEEKS = 3, POLL_MAX_MS = 100, FETCH_MAX = 4000 };
 
 struct settler {
-    const struct rr_conf *conf;
+    struct rr_conf *conf;
     const atomic_bool *stop;
+    atomic_bool *reload;    /* may be NULL */
+    struct risk_cell rules; /* of every thread's ledger */
     char name[65];
     struct ledger *ledger;
     struct consumer *consumer;

@@ -21,6 +21,7 @@ enum { WAIT_MS = 3000, FAILOVER_MS = 10000 };
 struct tasks {
     const struct rr_conf *conf;
     struct rr_settler_metrics *metrics;
+    const struct risk_cell *rules;
     const _Atomic int64_t *lag_ms;
     char name[65];
     atomic_bool stop;
@@ -250,7 +251,8 @@ static enum rr_err make_parts(struct tasks *t)
     const struct rr_conf *c = t->conf;
     struct ledger_opts lo = {.url = c->mysql_url,
                              .namespace_ = c->server_namespace,
-                             .timeout_s = tasks_ledger_timeout_s(c->mysql_timeout_ms)};
+                             .timeout_s = tasks_ledger_timeout_s(c->mysql_timeout_ms),
+                             .rules = t->rules};
     struct store_opts so = {.url = c->redis_url,
                             .namespace_ = c->server_namespace,
                             .worker_name = t->name,
@@ -288,6 +290,7 @@ enum rr_err tasks_create(struct tasks **out, const struct tasks_opts *o)
     t->metrics = o->metrics;
     t->lag_ms = o->lag_ms;
     t->recovery = recovery_of(o);
+    t->rules = o->rules;
     strncpy(t->name, o->name, sizeof(t->name) - 1);
     t->credits = rr_xcalloc(CREDITS_MAX, sizeof(*t->credits));
     pthread_mutex_init(&t->mu, NULL);

@@ -19,6 +19,7 @@ struct tasks_opts {
     const struct rr_conf *conf;
     const char *name; /* of this process: owner in markers, Redis client name */
     struct rr_settler_metrics *metrics;
+    const struct risk_cell *rules; /* of [risk], followed */
     const _Atomic int64_t *lag_ms; /* written by the main thread */
     const struct grant_log *log;   /* used by a thread of its own; lives longer than the tasks */
 };

@@ -71,6 +71,7 @@ int cmd_token(struct ctl *ctl);
 int cmd_wallet(struct ctl *ctl);
 int cmd_rain(struct ctl *ctl);
 int cmd_split(struct ctl *ctl);
+int cmd_risk(struct ctl *ctl);
 int cmd_verify(struct ctl *ctl);
 int cmd_prove(struct ctl *ctl);
 int cmd_doctor(struct ctl *ctl);

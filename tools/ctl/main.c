@@ -29,6 +29,9 @@ static const char usage[] =
     "  rain grants CODE                 who has which packet; with --json one object per line\n"
     "  split check --split X --total FEN --count N --runs R [--lo FEN] [--hi FEN]\n"
     "        [--seed HEX]               statistics of a splitter\n"
+    "  risk list [--user N] [--rain CODE] [--state held|released|taken|done] [--before ID]\n"
+    "  risk release CODE SHARD NO       a held packet goes to its user's wallet\n"
+    "  risk take-back CODE SHARD NO --to ACCOUNT   it goes to a platform account of that name\n"
     "  verify [CODE|--all]              check the books; exit code 1 on a finding\n"
     "  prove CODE [--list]              recompute the amounts of a rain that is over from its "
     "seed,\n"
@@ -45,9 +48,9 @@ static const struct {
     const char *name;
     int (*run)(struct ctl *ctl);
 } commands[] = {
-    {"migrate", cmd_migrate}, {"token", cmd_token},   {"wallet", cmd_wallet},
-    {"rain", cmd_rain},       {"split", cmd_split},   {"verify", cmd_verify},
-    {"prove", cmd_prove},     {"doctor", cmd_doctor},
+    {"migrate", cmd_migrate}, {"token", cmd_token}, {"wallet", cmd_wallet},
+    {"rain", cmd_rain},       {"split", cmd_split}, {"risk", cmd_risk},
+    {"verify", cmd_verify},   {"prove", cmd_prove}, {"doctor", cmd_doctor},
 };
 
 int main(int argc, char **argv)

@@ -27,7 +27,7 @@ cd "$ROOT"
 # Branches inside macros are not decisions of ours: an assertion's failing side aborts, uthash expands to dozens.
 gcovr --root . --object-directory build/coverage --json-summary "$RUN/summary.json" --exclude-unreachable-branches \
     --exclude-branches-by-pattern '.*(RR_ASSERT|HASH_(FIND|ADD|DEL|ITER|COUNT)).*' \
-    --filter base/ --filter protocol/ --filter rain/ --filter room/ --filter store/ --filter settle/ \
+    --filter base/ --filter risk/ --filter protocol/ --filter rain/ --filter room/ --filter store/ --filter settle/ \
     --filter server/ --filter tools/ctl/ build/coverage >"$RUN/gcovr.log" 2>&1 || {
     tail -n 20 "$RUN/gcovr.log" >&2
     die "gcovr failed"

@@ -11,7 +11,7 @@ tool=clang-format-$MAJOR_WANTED
 have "$tool" || tool=clang-format
 major=$("$tool" --version | sed -E 's/.*version ([0-9]+).*/\1/')
 cd "$ROOT"
-mapfile -t files < <(find base protocol rain room store settle server bench tools tests \
+mapfile -t files < <(find base risk protocol rain room store settle server bench tools tests \
     -name node_modules -prune -o \( -name '*.c' -o -name '*.h' \) -print | sort)
 case ${1:-check} in
 fix) "$tool" -i "${files[@]}" ;;

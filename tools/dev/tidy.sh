@@ -26,7 +26,7 @@ fi
 shared=$({
     cat .clang-tidy
     clang-tidy --version
-    find base protocol rain room store settle server bench tools -name '*.h' -print0 | sort -z | xargs -0 cat
+    find base risk protocol rain room store settle server bench tools -name '*.h' -print0 | sort -z | xargs -0 cat
 } | sha256sum | cut -d' ' -f1)
 export shared
 

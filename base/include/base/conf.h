@@ -43,4 +43,17 @@ void rr_conf_markdown(struct rr_buf *out);
  * when none. Exits 2 with a message on errors. */
 int rr_conf_main(int argc, char **argv, struct rr_conf *c, const char *usage);
 
+/* ---- reading it again (SIGHUP) ---- */
+
+/* Loads what rr_conf_main() of this process loaded, once more. RR_CONFIG: *message says what is
+ * wrong, c holds nothing. */
+RR_MUST_CHECK enum rr_err rr_conf_again(struct rr_conf *c, char *message, size_t cap);
+/* Copies the options of class RELOAD (numbers only) from fresh. */
+void rr_conf_take(struct rr_conf *c, const struct rr_conf *fresh);
+/* All of it: true when c holds the new numbers; false: the file is wrong and c is as it was. Says so
+ * in the log either way. */
+bool rr_conf_reload(struct rr_conf *c);
+/* "section.key, …" of the options of class RESTART that differ; empty when none. */
+void rr_conf_differences(const struct rr_conf *c, const struct rr_conf *fresh, struct rr_buf *out);
+
 #endif

@@ -85,6 +85,33 @@
       "how often due tasks are looked for")                                                        \
     X(settler, verify_interval_s, INT, "300", 0, 86400, "s", RESTART,                              \
       "how often the checker runs; 0: never")                                                      \
+    X(risk, deny_own, BOOL, "true", 0, 1, "", RELOAD, "the sender of a rain may not grab from it") \
+    X(risk, deny_grabs_per_min, INT, "600", 0, 1000000, "", RELOAD,                                \
+      "GRABs of one user in a minute over all workers; more: NOT_ELIGIBLE; 0: no such rule")       \
+    X(risk, deny_early_grabs, INT, "30", 0, 1000000, "", RELOAD,                                   \
+      "GRABs of one user before a rain opens; more: NOT_ELIGIBLE in that rain; 0: no such rule")   \
+    X(risk, deny_anchor_day_fen, INT, "0", 0, 100000000000000, "fen", RELOAD,                      \
+      "what one sender may put into rains in a day; more: the create is NOT_ELIGIBLE; 0: no such " \
+      "rule")                                                                                      \
+    X(risk, hold_grab_fen, INT, "2000000", 0, 100000000000000, "fen", RELOAD,                      \
+      "a packet above this is held for review; 0: no such rule")                                   \
+    X(risk, hold_user_day_fen, INT, "5000000", 0, 100000000000000, "fen", RELOAD,                  \
+      "what one user wins in a day above this is held; 0: no such rule")                           \
+    X(risk, hold_accounts_per_address, INT, "500", 0, 1000000, "users", RELOAD,                    \
+      "users that grab from one address (IPv6: /64) within 10 minutes; what more of them win is "  \
+      "held; 0: no such rule")                                                                     \
+    X(risk, hold_steady_pct, INT, "5", 0, 50, "%", RELOAD,                                         \
+      "16 intervals between taps that vary less than this: what follows is held; 0: no such rule") \
+    X(risk, hold_fresh_s, INT, "60", 0, 31536000, "s", RELOAD,                                     \
+      "an account younger than this (claim since) wins held packets; 0: no such rule")             \
+    X(risk, utc_offset_min, INT, "480", -720, 840, "min", RESTART,                                 \
+      "when a day begins for the rules that count by day")                                         \
+    X(risk, address_header, STR, "", 0, 40, "", RESTART,                                           \
+      "header (lower case) in which a trusted proxy gives the client's address; empty: the "       \
+      "socket's")                                                                                  \
+    X(risk, address_key_file, STR, "", 0, 4000, "", RESTART,                                       \
+      "file whose content keys the hashes of addresses, the same on all servers; empty: random "   \
+      "at each start")                                                                             \
     X(log, level, STR, "info", 1, 10, "", RESTART, "debug, info, notice, warn, error")
 
 #endif

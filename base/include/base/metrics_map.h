@@ -53,6 +53,13 @@
     X(db_jobs_refused_total, COUNTER, "jobs refused because the queue was full")                   \
     X(db_queue, GAUGE, "jobs waiting for a database thread")                                       \
     X(db_up, GAUGE, "1 when the last database call worked")                                        \
+    X(risk_denied_total, COUNTER, "GRABs refused by a rule")                                       \
+    X(risk_marked_total, COUNTER, "users whose winnings in a rain are held by a rule")             \
+    X(risk_notes_dropped_total, COUNTER, "decisions logged but not stored: the queue was full")    \
+    X(risk_users, GAUGE, "users whose grabs are remembered")                                       \
+    X(risk_forgotten_total, COUNTER, "users and addresses dropped because memory is bounded")      \
+    X(config_reload_success, GAUGE, "1 when the configuration was valid when last read")           \
+    X(config_refused_total, COUNTER, "reloads refused because the configuration was wrong")        \
     X(loop_lag_seconds, HISTOGRAM, "how late a 100 ms timer of the loop fired")
 
 /* Metrics of the settler, which has its own listener-less dump: written to Redis and shown by the
@@ -63,6 +70,9 @@
     X(duplicates_total, COUNTER, "records already in the books")                                   \
     X(conflicts_total, COUNTER, "records put into rp_conflict")                                    \
     X(dead_total, COUNTER, "records put into rp_dead")                                             \
+    X(held_total, COUNTER, "grants settled but held for review")                                   \
+    X(settler_config_reload_success, GAUGE,                                                        \
+      "1 when the settler's configuration was valid when last read")                               \
     X(settle_lag_messages, GAUGE, "records behind the high watermark")                             \
     X(tasks_run_total, COUNTER, "steps of rains run")                                              \
     X(mysql_errors_total, COUNTER, "transactions that failed and were run again")                  \

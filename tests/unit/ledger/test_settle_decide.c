@@ -271,6 +271,40 @@ static void same_compares_the_whole_grant(void **state)
     assert_int_equal(settle_same(&a, &b), SETTLE_SAME_NOT);
 }
 
+static struct settle_hold held(int64_t grab_bound, int64_t day_bound, bool marked,
+                               int64_t amount_fen, int64_t day_fen)
+{
+    struct risk_rules r = {.day_offset_ms = 0};
+
+    r.v[RISK_GRAB_FEN] = grab_bound;
+    r.v[RISK_USER_DAY] = day_bound;
+    return settle_decide_hold(&(struct settle_hold_facts){
+        .rules = &r, .marked = marked, .amount_fen = amount_fen, .day_fen = day_fen});
+}
+
+static void holds_follow_the_rules(void **state)
+{
+    struct settle_hold h;
+
+    (void)state;
+    assert_false(held(0, 0, false, INT64_MAX, INT64_MAX).held);
+    assert_false(held(50, 0, false, 50, 500).held);
+    h = held(50, 0, false, 51, 500);
+    assert_true(h.held);
+    assert_int_equal(h.rule, RISK_GRAB_FEN);
+    assert_int_equal(h.seen, 51);
+    assert_int_equal(h.bound, 50);
+    assert_false(held(0, 500, false, 51, 500).held);
+    h = held(0, 500, false, 51, 501);
+    assert_true(h.held);
+    assert_int_equal(h.rule, RISK_USER_DAY);
+    assert_int_equal(h.seen, 501);
+    assert_int_equal(h.bound, 500);
+    h = held(50, 500, true, 51, 501);
+    assert_true(h.held);
+    assert_int_equal(h.rule, RISK_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +325,7 @@ int main(void)
         cmocka_unit_test(row_over_escrow_is_conflict),
         cmocka_unit_test(order_is_code_shard_packet),
         cmocka_unit_test(same_compares_the_whole_grant),
+        cmocka_unit_test(holds_follow_the_rules),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,14 @@ static const struct {
      "end_open_conflict", false, ENDED},
     {"INSERT INTO rp_dead (code, reason, state, raw, created_at) VALUES ('R', 'x', 'open', '', 1)",
      "", false, NEITHER},
+    {"UPDATE rp_grant SET state = 2 WHERE code = 'R' AND shard = 0 AND packet_no = 0", "held_log",
+     true, RUNNING},
+    {"UPDATE rp_grant SET state = 4 WHERE code = 'R' AND shard = 0 AND packet_no = 0", "held_log",
+     true, RUNNING},
+    {"INSERT INTO account_log (account_kind, account_id, delta, biz_type, biz_id, leg, created_at) "
+     "VALUES ('frozen', '1', -5, 'release', CONCAT('H:', 'R', ':0:99'), 0, 1), ('frozen', '1', 5, "
+     "'release', CONCAT('H:', 'R', ':0:99'), 1, 1)",
+     "log_held", true, RUNNING},
     {"DELETE FROM rp_task WHERE code = 'R'", "rain_task", false, RUNNING},
     {"UPDATE rp_task SET next_at = 1 WHERE code = 'R'", "task_overdue", false, RUNNING},
     {"UPDATE rp_task SET tries = 100 WHERE code = 'R'", "task_failing", false, RUNNING},

@@ -143,7 +143,7 @@ static void *run_settler(void *arg)
 {
     struct run *r = arg;
 
-    r->rc = settler_run(&r->conf, &r->stop);
+    r->rc = settler_run(&r->conf, &r->stop, NULL);
     return NULL;
 }
 

@@ -100,6 +100,19 @@ test("a grant's state goes forward only, and its amount is never forgotten", () 
   assert.equal(r.wonFen, 50);
 });
 
+test("a held grant is released or taken back; what was taken back is no win", () => {
+  const r = rain();
+  r.onGrab(win(0, 50), 6000);
+  r.onGrab(win(1, 30), 6000);
+  r.onGrant({seq: 0, state: "held", amount: 50});
+  r.onGrant({seq: 1, state: "held", amount: 30});
+  assert.deepEqual([r.card().kind, r.wonFen], ["held", 80]);
+  r.onGrant({seq: 0, state: "settled", amount: 50});
+  r.onGrant({seq: 1, state: "taken_back", amount: 30});
+  r.onGrant({seq: 1, state: "held", amount: 30}); // late
+  assert.deepEqual([r.card().kind, r.wonFen, r.grants.get(1).state], ["win", 50, "taken_back"]);
+});
+
 test("sold out in n seconds", () => {
   const r = rain();
   assert.equal(r.soldOutSeconds, null);

@@ -14,13 +14,15 @@
 #include "protocol/record.h"
 #include "rain/rain.h"
 #include "rain/split.h"
+#include "risk/rules.h"
 
 struct ledger;
 
 struct ledger_opts {
-    const char *url;        /* mysql://user:password@host:port/database */
-    const char *namespace_; /* prefixed to the database name; may be "" */
-    int timeout_s;          /* connect, read, write; 0 -> 2 */
+    const char *url;               /* mysql://user:password@host:port/database */
+    const char *namespace_;        /* prefixed to the database name; may be "" */
+    int timeout_s;                 /* connect, read, write; 0 -> 2 */
+    const struct risk_cell *rules; /* borrowed; NULL: nothing is held, no create is denied */
 };
 
 /* Library-wide, once per process before threads; and per thread. */
@@ -102,7 +104,7 @@ struct grant_row {
     uint32_t shard;
     uint32_t packet_no;
     uint32_t seq;
-    char state;      /* 's' settled, 'h' held, 'v' void */
+    char state;      /* 's' settled, 'h' held, 't' taken back, 'v' void */
     int64_t user_id; /* 0: void */
     int64_t amount_fen;
     int64_t granted_at_ms;

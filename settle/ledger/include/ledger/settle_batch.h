@@ -31,10 +31,12 @@ struct settle_credit { /* for GRANT_SETTLED and statistics after COMMIT */
     uint32_t shard;
     uint32_t packet_no;
     uint32_t seq;
+    bool held; /* for review: in frozen */
 };
 
 struct settle_outcome {
     uint32_t settled;
+    uint32_t held; /* of them */
     uint32_t duplicates;
     uint32_t conflicts; /* to rp_conflict, unpaid */
     uint32_t dead;      /* to rp_dead */

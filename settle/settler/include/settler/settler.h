@@ -11,6 +11,7 @@
 #include "base/err.h"
 
 /* Runs until *stop, then finishes the batch it is in. RR_OK: stopped. RR_CONFIG: conf is unusable (logged). */
-RR_MUST_CHECK enum rr_err settler_run(const struct rr_conf *conf, const atomic_bool *stop);
+RR_MUST_CHECK enum rr_err settler_run(struct rr_conf *conf, const atomic_bool *stop,
+                                      atomic_bool *reload);
 
 #endif
