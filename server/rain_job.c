@@ -34,6 +34,8 @@ struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct r
                           sizeof(*j->rains));
     if (kind == RAIN_JOB_GRANTS)
         j->grants = rr_xcalloc(RAIN_JOB_GRANTS_MAX, sizeof(*j->grants));
+    if (kind == RAIN_JOB_GRAB)
+        j->grants = rr_xcalloc(1, sizeof(*j->grants));
     if (kind == RAIN_JOB_RAIN_GRANTS)
         j->grants = rr_xcalloc(RAIN_JOB_PAGE_MAX, sizeof(*j->grants));
     if (kind == RAIN_JOB_STATS)
@@ -55,6 +57,8 @@ static void answer_session(struct rain_job *j)
         return;
     if (j->err == RR_NO_MONEY)
         why.reason = "the wallet does not hold that much";
+    if (j->kind == RAIN_JOB_GRAB && j->err == RR_RECOVERING)
+        why.retry_after_ms = 1000;
     if (j->err != RR_OK && j->err != RR_DUPLICATE) {
         reply_error(w, s, j->req_id, j->err, &why);
         return;
@@ -148,6 +152,22 @@ static void run_rain_grants(struct rain_job *j, struct db_ctx *ctx)
     free(rows);
 }
 
+/* [thread] No worker may know the rain any more (it is long over, or Redis was wiped), but the books do. While it is not over a
+ * grant may still come: then nobody can say no. Its status is read before the grant: what is SETTLED has all its grants. */
+static void run_grab(struct rain_job *j, struct db_ctx *ctx)
+{
+    j->err = ledger_rain_get(ctx->ledger, j->code, j->rains);
+    if (!j->err && strcmp(j->rains->spec.room_id, j->room_id) != 0)
+        j->err = RR_NOT_FOUND;
+    if (j->err)
+        return;
+    j->err = ledger_user_grant(ctx->ledger, j->user_id, j->code, j->seq, &j->grants->row);
+    if (j->err != RR_NOT_FOUND)
+        return;
+    j->err = j->rains->status == RAIN_SETTLED || j->rains->status == RAIN_CANCELLED ? RR_ENDED
+                                                                                    : RR_RECOVERING;
+}
+
 /* [thread] A rain of another room is not to be seen. */
 static void run_show(struct rain_job *j, struct db_ctx *ctx)
 {
@@ -199,6 +219,7 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
                                   RAIN_JOB_LIST_MAX, &j->rains_n);
         break;
     case RAIN_JOB_GRANTS: run_grants(j, ctx); break;
+    case RAIN_JOB_GRAB: run_grab(j, ctx); break;
     case RAIN_JOB_RAIN_GRANTS: run_rain_grants(j, ctx); break;
     case RAIN_JOB_STATS:
         j->err = ledger_rain_stats(ctx->ledger, (const char(*)[RR_CODE_LEN + 1]) j->codes,

@@ -20,6 +20,7 @@ enum rain_job_kind {
     RAIN_JOB_SHOW,
     RAIN_JOB_LIST,
     RAIN_JOB_GRANTS,
+    RAIN_JOB_GRAB,        /* a GRAB asked again, of a rain this worker does not know */
     RAIN_JOB_RAIN_GRANTS, /* a page of a rain's grants */
     RAIN_JOB_STATS,       /* numbers of many rains */
     RAIN_JOB_DEPOSIT,
@@ -68,6 +69,7 @@ struct rain_job {
     uint32_t limit;                  /* RAIN_GRANTS: rows of the page */
     char (*codes)[RR_CODE_LEN + 1];  /* STATS: RAIN_JOB_PAGE_MAX; owned */
     uint32_t codes_n;
+    uint32_t seq;                       /* GRAB */
     uint32_t shards;                    /* GRANTS with a code: of that rain, 0: not known */
     char biz_code[RR_BIZ_CODE_MAX + 1]; /* PUSH */
     char *payload; /* PUSH: one msgpack value; SETTLER_METRICS: the text read; owned */

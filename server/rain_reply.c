@@ -93,6 +93,15 @@ void rain_reply_build(struct worker *w, const struct rain_job *j, struct rr_buf 
     case RAIN_JOB_SHOW:
     case RAIN_JOB_LIST: build_list(w, j, b); return;
     case RAIN_JOB_GRANTS: build_grants(j, b); return;
+    case RAIN_JOB_GRAB:
+        msg_reply_begin(b, j->req_id, RESULT_OK, 6);
+        pack_kv_str(b, "code", j->code);
+        pack_kv_int(b, "seq", j->grants->row.seq);
+        pack_kv_int(b, "shard", j->grants->row.shard);
+        pack_kv_int(b, "no", j->grants->row.packet_no);
+        pack_kv_int(b, "amount", j->grants->row.amount_fen);
+        pack_kv_int(b, "left", 0);
+        return;
     case RAIN_JOB_CREATE:
         msg_reply_begin(b, j->req_id, RESULT_OK, 7);
         pack_kv_str(b, "code", r->code);

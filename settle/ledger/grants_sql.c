@@ -110,6 +110,23 @@ static enum rr_err read_page(struct ledger *l, const struct page *p, const struc
     "SELECT " GRANT_COLS " FROM " table " WHERE user_id = ? AND granted_at < ?"                    \
     " ORDER BY granted_at DESC, code DESC, shard DESC, packet_no DESC LIMIT ?"
 
+#define OF_SEQ(table)                                                                              \
+    "SELECT " GRANT_COLS " FROM " table " WHERE code = ? AND user_id = ? AND seq = ? LIMIT ?"
+
+enum rr_err ledger_user_grant(struct ledger *l, int64_t user_id, const char *code, uint32_t seq,
+                              struct grant_row *out)
+{
+    static const struct page of_seq = {OF_SEQ("rp_grant"), OF_SEQ("rp_grant_archive"),
+                                       last_seq_first};
+    uint32_t n = 0;
+    enum rr_err err = rain_code_valid(rr_slice_str(code)) ? db_open(l->db) : RR_NOT_FOUND;
+
+    if (!err)
+        err = read_page(l, &of_seq, DB_ARGS(db_str(code), db_int(user_id), db_int(seq), db_int(1)),
+                        out, 1, &n);
+    return err || n ? err : RR_NOT_FOUND;
+}
+
 /* A full page ends before a millisecond that it holds a part of. */
 static uint32_t whole_ms(const struct grant_row *rows, uint32_t n)
 {

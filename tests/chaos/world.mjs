@@ -161,14 +161,17 @@ export class World {
     this.fsync = "always";
     this.namespace = "";
     this.dbName = "redrain";
-    this.backAt = [];
+    this.running = new Set(); // of services.sh: an end waits for them, so that nothing starts after it
   }
 
   #services(...args) {
     const env = {...process.env, REDRAIN_RUN: this.dir, REDRAIN_APPENDFSYNC: this.fsync};
     for (const name of ["REDIS_URL", "MYSQL_URL", "KAFKA_BOOTSTRAP"]) delete env[name];
     if (this.links.kafka) env.REDRAIN_KAFKA_ADVERTISED = `127.0.0.1:${this.links.kafka.port}`;
-    return run(this.script, args, {env, maxBuffer: 1 << 24});
+    const running = run(this.script, args, {env, maxBuffer: 1 << 24});
+    this.running.add(running);
+    running.finally(() => this.running.delete(running)).catch(() => {});
+    return running;
   }
 
   #program(name) {
@@ -357,7 +360,6 @@ level = info
 
   async startService(name) {
     await this.#services("start", name);
-    this.backAt.push({at: Date.now(), service: name});
   }
 
   async stopService(name) { await this.#services("stop", name); }
@@ -420,6 +422,7 @@ level = info
     await Promise.all(Object.values(this.units).map((unit) => unit.stop(8000)));
     await this.pool?.end().catch(() => {});
     for (const link of Object.values(this.links)) link.close();
+    await Promise.allSettled([...this.running]);
     if (existsSync(this.dir)) await this.#services("down").catch((error) => this.note(`services: ${error.message}`));
   }
 }

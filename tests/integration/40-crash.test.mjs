@@ -164,3 +164,31 @@ test("kill -9 of the broker", {skip: skipWithoutKafka}, async () => {
   });
   assert.ok(tally.pending > 0);
 });
+
+test("a rain that no worker knows any more is looked up in the books", async () => {
+  const room = newRoom("crash");
+  const {code} = await startRain(stack, {room, count: 10, total: 1000, limit: 3});
+  let client = await enter(stack, "7101", {room});
+  const won = await client.grab(code, 0);
+  assert.equal(won.name, "OK");
+  await closeRain(stack, code);
+  await settled(stack, code);
+  await client.close();
+  // The room is forgotten: by Redis, and by new workers.
+  await stack.redis.unlink(...await stack.redis.keys(`${stack.namespace}{${room}}:*`));
+  const before = stack.workerPids();
+  for (const pid of before) process.kill(pid, "SIGKILL");
+  await until("other workers", () => {
+    const now = stack.workerPids();
+    return now.length === 2 && now.every((pid) => !before.includes(pid));
+  });
+  client = await until("a connection", () => enter(stack, "7101", {room}));
+  assert.equal((await client.grab(code, 1)).name, "NOT_FOUND", "a first try");
+  const again = await client.grab(code, 0, true);
+  assert.deepEqual({...again, left: 0}, {...won, left: 0});
+  assert.equal((await client.grab(code, 1, true)).name, "RATE_LIMITED");
+  await until("the books are asked once more", async () => (await client.grab(code, 1, true)).name === "ENDED", {timeoutMs: 5000, everyMs: 300});
+  const stranger = await enter(stack, "7102", {room: newRoom("crash")});
+  assert.equal((await stranger.grab(code, 0, true)).name, "NOT_FOUND", "in another room");
+  await Promise.all([client.close(), stranger.close()]);
+});

@@ -66,7 +66,7 @@ struct session {
     int64_t opened_us;
     int64_t heard_us; /* last byte from the client */
     int64_t pinged_us;
-    int64_t grants_asked_us; /* paged list of all grants: at most one per second */
+    int64_t grants_asked_us; /* list of all grants, grabs of unknown rains: one per second */
     bool next_known;         /* for the answer of the JOIN being worked on: next seq in next_code */
     uint32_t next_seq;
     char next_code[RR_CODE_LEN + 1];

@@ -775,6 +775,17 @@ static void test_answer_for_who_left(void **state)
     assert_int_equal(f->conns[1].sent_n, 0);
 }
 
+static void send_grab(int who, uint32_t id, const char *code, bool again)
+{
+    struct rr_buf b = {0};
+
+    pack_map(&b, 3);
+    pack_kv_str(&b, "code", code);
+    pack_kv_int(&b, "seq", 3);
+    pack_kv_bool(&b, "again", again);
+    fake_send(f, who, MSG_GRAB, id, &b);
+}
+
 static void test_my_grants(void **state)
 {
     struct rain_job *j = NULL;
@@ -827,6 +838,42 @@ static void test_my_grants_list_is_rare(void **state)
     assert_reply(0, -1, 8, RESULT_BUSY);
 }
 
+/* A rain this worker does not know: a first try is refused, one that may have won is a question to the books. */
+static void test_grab_of_an_unknown_rain(void **state)
+{
+    struct unpack_value body;
+    struct rain_job *j = NULL;
+
+    (void)state;
+    send_grab(0, 4, RAIN_A, false);
+    assert_reply(0, -1, 4, RESULT_NOT_FOUND);
+    assert_int_equal(f->jobs_n, 0);
+    send_grab(0, 5, RAIN_A, true);
+    j = f->jobs[0];
+    assert_int_equal(f->lanes[0], DB_LANE_VIEWER);
+    assert_int_equal(j->kind, RAIN_JOB_GRAB);
+    assert_int_equal(j->user_id, 7);
+    assert_int_equal(j->seq, 3);
+    assert_string_equal(j->room_id, "r1");
+    j->grants->row = (struct grant_row){.shard = 1, .packet_no = 8, .seq = 3, .amount_fen = 99};
+    fake_job_done(f, 0, RR_OK);
+    body = assert_reply(0, -1, 5, RESULT_OK);
+    assert_int_equal(wire_int(&body, "amount"), 99);
+    assert_int_equal(wire_int(&body, "no"), 8);
+    assert_int_equal(wire_int(&body, "seq"), 3);
+    send_grab(0, 6, RAIN_A, true);
+    assert_reply(0, -1, 6, RESULT_RATE_LIMITED);
+    f->clock.now_us += 2 * (int64_t)S;
+    send_grab(0, 7, RAIN_A, true);
+    fake_job_done(f, 1, RR_RECOVERING);
+    body = assert_reply(0, -1, 7, RESULT_RECOVERING);
+    assert_true(wire_int(&body, "retry_after_ms") > 0);
+    f->clock.now_us += 2 * (int64_t)S;
+    send_grab(0, 8, RAIN_A, true);
+    fake_job_done(f, 2, RR_ENDED);
+    assert_reply(0, -1, 8, RESULT_ENDED);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -866,6 +913,7 @@ int main(void)
         TEST(test_answer_for_who_left),
         TEST(test_my_grants),
         TEST(test_my_grants_list_is_rare),
+        TEST(test_grab_of_an_unknown_rain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

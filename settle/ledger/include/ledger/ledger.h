@@ -114,6 +114,9 @@ struct grant_row {
 RR_MUST_CHECK enum rr_err ledger_user_grants(struct ledger *l, int64_t user_id, const char *code,
                                              int64_t before_ms, struct grant_row *out, uint32_t max,
                                              uint32_t *n);
+/* One user's grant by its seq. RR_NOT_FOUND: the books have none, so far. */
+RR_MUST_CHECK enum rr_err ledger_user_grant(struct ledger *l, int64_t user_id, const char *code,
+                                            uint32_t seq, struct grant_row *out);
 /* A rain's grants in order of shard and packet, voids too; archived ones too. The next page is after the last row's place;
  * the first after shard 0, packet -1. */
 struct grant_place {
