@@ -124,6 +124,7 @@ struct refund {
     const struct escrow_row *row;
     int64_t amount_fen;
     uint32_t packet_no; /* void */
+    bool row_exists;    /* void: only its refund is missing */
 };
 
 static enum rr_err take_from_escrow(struct ledger *l, const struct refund *p)
@@ -160,13 +161,15 @@ static enum rr_err void_tx(struct ledger *l, void *arg)
     const struct refund *p = arg;
     int64_t now_ms = ledger__now_ms();
     char biz_id[80];
-    enum rr_err err =
-        db_stmt(l->db,
-                "INSERT INTO rp_grant (code, shard, packet_no, user_id, seq, amount, state,"
-                " granted_at, settled_at) VALUES (?, ?, ?, NULL, NULL, ?, 3, ?, ?)",
-                DB_ARGS(db_str(p->rain->code), db_int(p->row->shard), db_int(p->packet_no),
-                        db_int(p->amount_fen), db_int(now_ms), db_int(now_ms)),
-                NULL);
+    enum rr_err err = RR_OK;
+
+    if (!p->row_exists)
+        err = db_stmt(l->db,
+                      "INSERT INTO rp_grant (code, shard, packet_no, user_id, seq, amount, state,"
+                      " granted_at, settled_at) VALUES (?, ?, ?, NULL, NULL, ?, 3, ?, ?)",
+                      DB_ARGS(db_str(p->rain->code), db_int(p->row->shard), db_int(p->packet_no),
+                              db_int(p->amount_fen), db_int(now_ms), db_int(now_ms)),
+                      NULL);
 
     snprintf(biz_id, sizeof(biz_id), "V:%s:%u:%u", p->rain->code, p->row->shard, p->packet_no);
     if (!err)
@@ -206,4 +209,16 @@ enum rr_err escrow_void(struct ledger *l, const struct rain_info *r, const struc
     if (!err)
         rr_fail(VOID_AFTER_COMMIT);
     return err;
+}
+
+enum rr_err escrow_void_refund(struct ledger *l, const struct rain_info *r,
+                               const struct escrow_row *row, uint32_t packet_no, int64_t amount_fen)
+{
+    struct refund p = {.rain = r,
+                       .row = row,
+                       .amount_fen = amount_fen,
+                       .packet_no = packet_no,
+                       .row_exists = true};
+
+    return once(l, void_tx, &p);
 }

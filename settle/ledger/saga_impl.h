@@ -58,6 +58,10 @@ RR_MUST_CHECK enum rr_err escrow_refund(struct ledger *l, const struct rain_info
 RR_MUST_CHECK enum rr_err escrow_void(struct ledger *l, const struct rain_info *r,
                                       const struct escrow_row *row, uint32_t packet_no,
                                       int64_t amount_fen);
+/* Only the refund of a VOID row that lacks it, once. */
+RR_MUST_CHECK enum rr_err escrow_void_refund(struct ledger *l, const struct rain_info *r,
+                                             const struct escrow_row *row, uint32_t packet_no,
+                                             int64_t amount_fen);
 /* What the users hash of a closed shard has and SQL lacks is settled; what both lack becomes VOID. */
 RR_MUST_CHECK enum rr_err saga__compare(struct saga *s, const struct rain_info *r,
                                         const struct escrow_row *row);

@@ -74,6 +74,7 @@ int cmd_split(struct ctl *ctl);
 int cmd_risk(struct ctl *ctl);
 int cmd_verify(struct ctl *ctl);
 int cmd_prove(struct ctl *ctl);
+int cmd_repair(struct ctl *ctl);
 int cmd_doctor(struct ctl *ctl);
 
 #endif

@@ -40,6 +40,10 @@ static const char usage[] =
     "  prove --seed HEX --code C --total FEN --count N --split X [--lo FEN] [--hi FEN]\n"
     "        [--shards S] [--split-ver V] [--seed-hash HEX] [--list]   the same without any "
     "service\n"
+    "  repair CODE|--wallets [--accept CLAIMS|all] [--reject CLAIMS|all] [--make-good]\n"
+    "        [--apply --plan HASH] [--by NAME]   propose entries that mend the books, or apply "
+    "them\n"
+    "  repair --log [CODE]              what was repaired, by whom\n"
     "  doctor                           what works, and what to do about the rest\n"
     "\n"
     "  --check-config, --print-config, --print-default-config, --version, --help\n";
@@ -48,9 +52,9 @@ static const struct {
     const char *name;
     int (*run)(struct ctl *ctl);
 } commands[] = {
-    {"migrate", cmd_migrate}, {"token", cmd_token}, {"wallet", cmd_wallet},
-    {"rain", cmd_rain},       {"split", cmd_split}, {"risk", cmd_risk},
-    {"verify", cmd_verify},   {"prove", cmd_prove}, {"doctor", cmd_doctor},
+    {"migrate", cmd_migrate}, {"token", cmd_token},   {"wallet", cmd_wallet}, {"rain", cmd_rain},
+    {"split", cmd_split},     {"risk", cmd_risk},     {"verify", cmd_verify}, {"prove", cmd_prove},
+    {"repair", cmd_repair},   {"doctor", cmd_doctor},
 };
 
 int main(int argc, char **argv)
