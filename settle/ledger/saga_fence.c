@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fail.h"
 #include "base/log.h"
 
 #define DB_NOW_MS "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
@@ -287,6 +288,8 @@ static enum rr_err fix_tx(struct ledger *l, void *arg)
 
     for (uint32_t i = 0; !err && i < p->n; i++)
         err = fix_shard(l, p, &p->shards[i]);
+    if (!err)
+        rr_fail(RECOVER_BEFORE_COMMIT);
     return err;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "saga_fence.h"
 
@@ -109,7 +110,10 @@ static enum rr_err begin(struct recovery *c, const struct pool_epoch *epoch)
         return err == RR_CONFLICT ? wait(c, 0) : err;
     log_warn("recovering", "rain %s (%s): its pool is of another Redis, or damaged", c->rain.code,
              rain_status_name(c->rain.status));
+    rr_fail(RECOVER_BEGUN);
     err = tell(c, "RECOVERING");
+    if (!err)
+        rr_fail(RECOVER_TOLD);
     return err ? err : wait(c, 0);
 }
 
@@ -124,10 +128,14 @@ static enum rr_err fence_all(struct recovery *c)
         struct pool_shard at = shard_of(c, c->shards[i].shard);
 
         err = s->pool->fence(s->pool->impl, &at, c->shards[i].new_rid);
+        if (!err)
+            rr_fail(RECOVER_FENCED);
     }
     /* The wait begins after the last fence stands. */
     if (!err)
         err = fence_move(s->ledger, &c->fence, FENCE_BEGUN, FENCE_WAITS, s->recovery->wait_ms);
+    if (!err)
+        rr_fail(RECOVER_WAITS);
     return err ? err : wait(c, s->recovery->wait_ms);
 }
 
@@ -150,6 +158,8 @@ static enum rr_err snapshot(struct recovery *c)
     err = read_ends(c, &ends, &n);
     if (!err)
         err = fence_snapshot(c->s->ledger, &c->fence, c->s->recovery->log->topic, ends, n);
+    if (!err)
+        rr_fail(RECOVER_SNAPSHOT);
     free(ends);
     return err ? err : wait(c, 0);
 }
@@ -192,6 +202,8 @@ static enum rr_err drain(struct recovery *c)
         err = keep_of(c, durable, &c->shards[i]);
     if (!err)
         err = fence_fix(s->ledger, &c->fence, &c->rain, c->shards, c->shards_n);
+    if (!err)
+        rr_fail(RECOVER_FIXED);
     if (err == RR_CONFLICT)
         return begin_again(c);
     return err ? err : wait(c, 0);
@@ -232,8 +244,11 @@ static enum rr_err apply(struct recovery *c)
     bool quick = nothing_granted_anew(c);
     enum rr_err err = end_by_policy(c);
 
-    for (uint32_t i = 0; !err && i < c->shards_n; i++)
+    for (uint32_t i = 0; !err && i < c->shards_n; i++) {
         err = saga__refill(s, &c->rain, &c->shards[i]);
+        if (!err)
+            rr_fail(RECOVER_REFILLED);
+    }
     if (err == RR_CONFLICT)
         return begin_again(c);
     /* Markers show, they guard nothing. */
@@ -244,9 +259,12 @@ static enum rr_err apply(struct recovery *c)
     if (!err)
         err = tell(c, c->rain.status == RAIN_SENT ? "OPEN" : "CLOSED");
     if (!err)
+        rr_fail(RECOVER_REOPENED);
+    if (!err)
         err = fence_end(s->ledger, &c->fence, c->rain.code, quick ? "quick" : "full");
     if (err)
         return err == RR_CONFLICT ? RR_OK : err;
+    rr_fail(RECOVER_DONE);
     log_notice("recovered", "rain %s (%s): %s", c->rain.code, rain_status_name(c->rain.status),
                quick ? "quick" : "full");
     *(quick ? &s->recovery->quick : &s->recovery->full) += 1;

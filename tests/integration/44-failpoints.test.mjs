@@ -4,10 +4,12 @@ import {after, before, test} from "node:test";
 import assert from "node:assert/strict";
 import {Failpoints, failMap, gone} from "../lib/failpoints.mjs";
 import {assertOracle, assertVisible, History, playViewer, repeatWins} from "../lib/oracle.mjs";
+import {skipUnlessLong} from "../lib/faults.mjs";
+import {PrivateRedis} from "../lib/redis.mjs";
 import {skipWithoutDurableBroker} from "../lib/services.mjs";
 import {startStack} from "../lib/stack.mjs";
 import {enter, until} from "../lib/ws.mjs";
-import {ANCHOR, bizId, newRoom} from "./helpers.mjs";
+import {ANCHOR, bizId, newRoom, prepareRain, startRain} from "./helpers.mjs";
 
 const VIEWERS = 6;
 const LIMIT = 2;
@@ -64,45 +66,67 @@ const POINTS = {
   "cancel.before_commit": {phase: "cancel", by: "admin"},
   "cancel.after_commit": {phase: "cancel", by: "admin"},
   "cancel.gate": {phase: "cancel", by: "admin"},
+  "recover.begun": {phase: "recover", by: "settler"},
+  "recover.told": {phase: "recover", by: "settler"},
+  "recover.fenced": {phase: "recover", by: "settler"},
+  "recover.waits": {phase: "recover", by: "settler"},
+  "recover.snapshot": {phase: "recover", by: "settler"},
+  "recover.before_commit": {phase: "recover", by: "settler"},
+  "recover.fixed": {phase: "recover", by: "settler"},
+  "recover.refilled": {phase: "recover", by: "settler"},
+  "recover.reopened": {phase: "recover", by: "settler"},
+  "recover.done": {phase: "recover", by: "settler"},
 };
 
 const points = new Failpoints();
+const conf = {"limits.grab_per_s": 1000, "limits.command_per_s": 1000, "kafka.message_timeout_ms": 1000, "settler.task_interval_ms": 50};
 let stack;
+let redis; // of the recoveries' own stack
+let own;
 
 before(async () => {
-  stack = await startStack({
-    workers: 2, env: points.env,
-    conf: {"limits.grab_per_s": 1000, "limits.command_per_s": 1000, "kafka.message_timeout_ms": 1000, "settler.task_interval_ms": 50},
-  });
+  stack = await startStack({workers: 2, env: points.env, conf});
+  redis = new PrivateRedis({fsync: "everysec"});
+  await redis.start();
+  own = await startStack({workers: 2, env: points.env, conf: {...conf, "redis.url": redis.url}});
 });
 after(async () => {
   try {
     await stack?.stop();
+    await own?.stop();
   } finally {
+    await redis?.destroy();
     points.remove();
   }
 });
 
 /** The API, by a client whose server may die in the middle: asked again until there is an answer. */
-async function insist(method, path, body, {fine = [200, 201]} = {}) {
+async function insist(method, path, body, {fine = [200, 201], on = stack} = {}) {
   return until(() => `${method} ${path} is answered`, async () => {
-    const answer = await stack.api(method, path, body);
+    const answer = await on.api(method, path, body);
     if (!fine.includes(answer.status)) throw new Error(`HTTP ${answer.status} ${answer.text}`);
     return answer;
   }, {timeoutMs: 25_000, everyMs: 50});
 }
 
 /** Leases of a dead process last 10 s and more. Here they end at once: what is waited for is who goes on, not when. */
-const endLeases = (code) => stack.sql("UPDATE rp_task SET next_at = 0 WHERE code = ? AND state = 0", [code]);
-const statusOf = async (code) => (await stack.sql("SELECT status FROM t_red_packet_config WHERE config_code = ?", [code]))[0]?.status;
+const endLeases = (code, on = stack) => on.sql("UPDATE rp_task SET next_at = 0 WHERE code = ? AND state = 0", [code]);
+const statusOf = async (code, on = stack) => (await on.sql("SELECT status FROM t_red_packet_config WHERE config_code = ?", [code]))[0]?.status;
 const STATUS = {CREATED: 1, PREPARED: 2, SENT: 3, CLOSING: 4, SETTLED: 5, CANCELLED: 6};
 
 /** Whoever died is started again, as an operator's systemd would. */
-async function keepSettler(stop) {
-  while (!stop.done) {
-    if (stack.settler.current().exit) stack.settler.start();
-    await Promise.race([stop.promise, new Promise((resolve) => { setTimeout(resolve, 50); })]);
-  }
+function keepSettler(on = stack) {
+  const timer = setInterval(() => { if (on.settler.current().exit) on.settler.start(); }, 50);
+  return () => clearInterval(timer);
+}
+
+function untilSettled(code, on = stack) {
+  return until(() => `rain ${code} is SETTLED`, async () => {
+    await endLeases(code, on);
+    const status = await statusOf(code, on);
+    if (status !== STATUS.SETTLED) throw new Error(`status ${status}`);
+    return true;
+  }, {timeoutMs: 30_000, everyMs: 200});
 }
 
 /** Hands out packets to nobody: popped and counted in the pool, written to no user, as a script cut in two would leave them. */
@@ -140,9 +164,7 @@ async function rainThrough(name, {phase, by, spec = "", more = {}, count = 20, s
     for (const point of Object.keys(more)) assert.ok(points.hit(point), `${point} was reached too`);
     if (dies) await gone(pid);
   };
-  const stop = {done: false};
-  stop.promise = new Promise((resolve) => { stop.end = () => { stop.done = true; resolve(); }; });
-  const settlers = unsettled ? null : keepSettler(stop);
+  const stopKeeping = unsettled ? () => {} : keepSettler();
   if (unsettled) await stack.settler.kill9();
   try {
     await stack.deposit(ANCHOR, body.total);
@@ -201,12 +223,7 @@ async function rainThrough(name, {phase, by, spec = "", more = {}, count = 20, s
     await struck("close");
     if (!byItself) await insist("POST", `/api/v1/rains/${code}/close`, {force: true});
     if (unsettled) await stack.settler.start();
-    await until(() => `rain ${code} is SETTLED`, async () => {
-      await endLeases(code);
-      const status = await statusOf(code);
-      if (status !== STATUS.SETTLED) throw new Error(`status ${status}`);
-      return true;
-    }, {timeoutMs: 30_000, everyMs: 200});
+    await untilSettled(code);
     await roomKnows("RED_PACKET_RESULT", code);
     const now = (await stack.sql("SELECT t0, t1 FROM t_red_packet_config WHERE config_code = ?", [code]))[0];
     assert.equal(Number(now.t0), Number(times.t0), "never opened a second time");
@@ -223,8 +240,7 @@ async function rainThrough(name, {phase, by, spec = "", more = {}, count = 20, s
     await assertOracle(stack, history, code, {total: body.total});
   } finally {
     points.disarm();
-    stop.end();
-    await settlers;
+    stopKeeping();
     if (stack.settler.current().exit) stack.settler.start();
     await stack.waitReady();
   }
@@ -236,7 +252,140 @@ test("every failpoint of the map has a row here", () => {
 
 for (const [name, how] of Object.entries(POINTS)) {
   test(`${how.spec === "error" ? "fails" : `the ${how.by} dies`} at ${name}`, {skip: skipWithoutDurableBroker},
-    () => rainThrough(name, how));
+    () => (how.phase === "recover" ? rainRecovered(name) : rainThrough(name, how)));
 }
 
-test("after all these deaths the books are clean", () => stack.verify());
+/** A rain in whose middle Redis is wiped; `strike` says what happens to the one who recovers it. */
+async function rainWiped(strike) {
+  const history = new History();
+  const room = newRoom("wiped");
+  const limit = 8;
+  const {code} = await startRain(own, {room, count: 200, total: 4000, limit, shards: 2, duration_ms: DURATION_MS});
+  const stopKeeping = keepSettler(own);
+  try {
+    const playing = Promise.all(Array.from({length: VIEWERS}, (_, i) => playViewer({
+      stack: own, history, user: String(8300 + i), room, code, max: limit, paceMs: 20, deadline: Date.now() + 60_000})));
+    playing.catch(() => {});
+    await until("a fifth is told", () => history.told >= VIEWERS * limit / 5, {timeoutMs: 20_000, everyMs: 5});
+    await strike(code);
+    await playing;
+    assert.equal(history.wins(code).length, VIEWERS * limit, "everybody has what he may have");
+    await insist("POST", `/api/v1/rains/${code}/close`, {}, {on: own});
+    await untilSettled(code, own);
+    const {hidden} = await assertOracle(own, history, code, {total: 4000});
+    assert.equal(hidden.length, 0, "every grant was told");
+    await repeatWins(own, history, code, room);
+    await assertVisible(own, history, code, room);
+    await assertOracle(own, history, code, {total: 4000});
+    const fences = await own.sql("SELECT state FROM rp_fence WHERE code = ?", [code]);
+    assert.ok(fences.length > 0 && fences.every((f) => f.state >= 5), "the recovery has ended");
+  } finally {
+    points.disarm();
+    stopKeeping();
+  }
+}
+
+const rainRecovered = (name) => rainWiped(async (code) => {
+  points.arm(name);
+  await redis.client.flushall();
+  await gone(await points.waitHit(name));
+  await endLeases(code, own);
+});
+
+// ---- paused and woken: somebody else has done it meanwhile ----
+
+/** The process that stands still at the point, until the test wakes it. */
+async function stopped(name) {
+  const pid = await points.waitHit(name);
+  await until(`${pid} stands still`, () => /^State:\s+T/m.test(stack.proc(pid, "status")), {everyMs: 5});
+  return {pid, wake: () => process.kill(pid, "SIGCONT")};
+}
+
+test("a recoverer is paused, another one ends the recovery, the first one wakes", {skip: skipWithoutDurableBroker}, () => rainWiped(async (code) => {
+  points.arm("recover.refilled", "stop");
+  await redis.client.flushall();
+  const zombie = await stopped("recover.refilled");
+  own.settler.start();
+  await until("the other one has recovered it", async () => {
+    await endLeases(code, own);
+    return (await own.sql("SELECT state FROM rp_fence WHERE code = ? AND state = 5", [code])).length > 0;
+  }, {timeoutMs: 40_000, everyMs: 100});
+  zombie.wake();
+}));
+
+test("a starter is paused, the rain is opened, played and settled by others, the starter wakes", {skip: skipWithoutDurableBroker}, async () => {
+  const history = new History();
+  const room = newRoom("starter");
+  const code = await prepareRain(stack, {room, count: 20, total: 200, limit: 2, shards: 2});
+  points.arm("start.after_commit", "stop");
+  stack.api("POST", `/api/v1/rains/${code}/start`, {countdown_ms: 0, duration_ms: 3000}).catch(() => {});
+  const zombie = await stopped("start.after_commit");
+  try {
+    await endLeases(code);
+    const playing = Promise.all(["8401", "8402"].map((user) => playViewer({stack, history, user, room, code, max: 2})));
+    await playing;
+    await untilSettled(code);
+  } finally {
+    zombie.wake();
+  }
+  await stack.waitReady();
+  await stack.must("POST", `/api/v1/rains/${code}/close`, {}); // after the starter, on the same threads
+  for (const shard of [0, 1]) {
+    const key = `${stack.namespace}redpkt:{${code}:${shard}}:state`;
+    assert.equal(await stack.redis.hget(key, "st"), "C", "what was closed is not opened again");
+  }
+  assert.equal(await statusOf(code), STATUS.SETTLED);
+  await assertOracle(stack, history, code, {total: 200});
+});
+
+for (const name of ["close.gate", "refund.before_commit", "settled.before_commit"]) {
+  test(`a closer is paused at ${name}, another one closes, the first one wakes`, {skip: skipWithoutDurableBroker}, async () => {
+    const history = new History();
+    const room = newRoom("closer");
+    points.arm(name, "stop");
+    const {code} = await startRain(stack, {room, count: 20, total: 200, limit: 2, shards: 2, duration_ms: 1500});
+    await Promise.all(["8411", "8412"].map((user) => playViewer({stack, history, user, room, code, max: 2})));
+    const zombie = await stopped(name);
+    const first = stack.settler.current();
+    const second = stack.settler.start();
+    let woken = false;
+    try {
+      await until(() => `the second settler runs; ${second.tail()}`, () => second.events().some((e) => e.event === "ready"), {timeoutMs: 20_000});
+      // A transaction that stands still holds its locks until MySQL ends its session, 10 s later.
+      if (name === "close.gate") await untilSettled(code);
+    } finally {
+      zombie.wake();
+      woken = true;
+    }
+    assert.ok(woken);
+    await untilSettled(code);
+    await assertOracle(stack, history, code, {total: 200});
+    await first.signal("SIGTERM");
+  });
+}
+
+test("a settler is paused with a batch uncommitted, another one settles it, the first one wakes", {skip: skipUnlessLong || skipWithoutDurableBroker}, async () => {
+  const history = new History();
+  const room = newRoom("zombie");
+  const {code} = await startRain(stack, {room, count: 20, total: 200, limit: 2, shards: 2, duration_ms: DURATION_MS});
+  points.arm("settle.before_commit", "stop");
+  await Promise.all(["8421", "8422"].map((user) => playViewer({stack, history, user, room, code, max: 2})));
+  const zombie = await stopped("settle.before_commit");
+  const first = stack.settler.current();
+  stack.settler.start();
+  try {
+    await until("the other one has settled all", async () =>
+      Number((await stack.sql("SELECT COUNT(*) AS n FROM rp_grant WHERE code = ?", [code]))[0].n) === 4, {timeoutMs: 60_000, everyMs: 200});
+  } finally {
+    zombie.wake();
+  }
+  await insist("POST", `/api/v1/rains/${code}/close`, {});
+  await untilSettled(code);
+  await assertOracle(stack, history, code, {total: 200});
+  await first.signal("SIGTERM");
+});
+
+test("after all these deaths the books are clean", async () => {
+  await stack.verify();
+  await own.verify();
+});

@@ -25,10 +25,12 @@ async function ready(yes) {
 }
 
 /** Arms one of a link's next answers after a grab call: what comes back is not what Redis said. */
-function answersOfGrabs(then, times = REPLIES) {
-  const asked = redis.on({match: GRAB, times, then: {call: (link) => { link.marked = true; }}});
+async function answersOfGrabs(then, times = REPLIES) {
+  const asked = redis.on({match: GRAB, times: Infinity, then: {call: (link) => { link.marked = true; }}});
   const answered = redis.on({to: "client", times, then, match: (_chunk, _text, link) => link.marked && !(link.marked = false)});
-  return {asked, answered};
+  await answered.waitHit(times);
+  assert.ok(asked.hits >= times);
+  await redis.heal();
 }
 
 for (const kind of ["LOADING", "READONLY", "MISCONF", "OOM", "CLUSTERDOWN", "NOAUTH", "BUSY"]) {
@@ -66,23 +68,23 @@ test("the connection goes before the call: it did not run", async () => {
 });
 
 test("half of an answer, then the connection is gone", async () => {
-  const {history} = await rainUnder(stack, async () => { await answersOfGrabs("half").answered.waitHit(REPLIES); });
+  const {history} = await rainUnder(stack, () => answersOfGrabs("half"));
   assert.ok(history.pending > 0);
 });
 
 test("the connection is reset in the middle of an answer", async () => {
-  await rainUnder(stack, async () => { await answersOfGrabs("reset").answered.waitHit(REPLIES); });
+  await rainUnder(stack, () => answersOfGrabs("reset"));
 });
 
 test("garbage instead of an answer", async () => {
-  const {history} = await rainUnder(stack, async () => { await answersOfGrabs({replace: REDIS_GARBAGE}).answered.waitHit(REPLIES); });
+  const {history} = await rainUnder(stack, () => answersOfGrabs({replace: REDIS_GARBAGE}));
   assert.ok(history.pending > 0);
 });
 
 test("an answer that announces 512 MiB: memory stays, the connection does not", async () => {
   const rss = () => Math.max(...stack.workerPids().map((pid) => Number(/VmRSS:\s+(\d+)/.exec(stack.proc(pid, "status"))[1])));
   const before = rss();
-  await rainUnder(stack, async () => { await answersOfGrabs({replace: REDIS_HUGE_BULK}).answered.waitHit(REPLIES); });
+  await rainUnder(stack, () => answersOfGrabs({replace: REDIS_HUGE_BULK}));
   assert.ok(rss() < before + 128 * 1024, `${before} KiB before, ${rss()} KiB after`);
 });
 
