@@ -66,6 +66,7 @@ static void probe_start(struct admin *a)
         return;
     j = rr_xcalloc(1, sizeof(*j));
     j->admin = a;
+    j->base.background = true;
     j->base.run = probe_run;
     j->base.done = probe_done;
     a->probe.inflight = true;

@@ -113,7 +113,12 @@ static void *thread_main(void *arg)
     RR_ASSERT(err == RR_OK); /* the configuration was checked before */
     free(a);
     while ((job = job_take(p)) != NULL) {
+        uint64_t before = ledger_counters(ctx.ledger).statements;
+
         job->run(job, &ctx);
+        rr_metric_add(job->background ? &p->metrics->db_background_statements_total
+                                      : &p->metrics->db_statements_total,
+                      ledger_counters(ctx.ledger).statements - before);
         rr_metric_add(&p->metrics->db_jobs_total, 1);
         job_give_back(p, job);
     }

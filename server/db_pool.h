@@ -27,6 +27,7 @@ struct db_job {
     void (*run)(struct db_job *job, struct db_ctx *ctx); /* [thread] */
     void (*done)(struct db_job *job);                    /* [loop] frees the job */
     struct db_job *next;                                 /* {mu} */
+    bool background; /* const; its SQL is counted apart from what people asked for */
 };
 
 struct db_pool;

@@ -131,15 +131,33 @@ enum rr_err on_cancel(struct worker *w, struct session *s, const struct msg *m, 
     return err ? err : rain_job_submit(j, DB_LANE_ANCHOR);
 }
 
+struct running_query {
+    const char *room_id;
+    bool found;
+};
+
+static void find_running(void *arg, struct rain_entry *e)
+{
+    struct running_query *q = arg;
+
+    q->found |= !e->over && strcmp(e->live.room_id, q->room_id) == 0;
+}
+
 enum rr_err on_stats(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
 {
+    struct running_query q = {.room_id = room_id_of(s->room)};
     struct rain_job *j = NULL;
     enum rr_err err = RR_OK;
 
-    if (!m->u.stats.has_code)
-        return rain_job_submit(rain_job_new(w, s, m->id, RAIN_JOB_LIST), DB_LANE_ANCHOR);
-    err = submit_for_code(w, s, m, m->u.stats.code, RAIN_JOB_SHOW, why, &j);
-    return err ? err : rain_job_submit(j, DB_LANE_ANCHOR);
+    if (m->u.stats.has_code)
+        err = submit_for_code(w, s, m, m->u.stats.code, RAIN_JOB_SHOW, why, &j);
+    else
+        j = rain_job_new(w, s, m->id, RAIN_JOB_LIST);
+    if (err)
+        return err;
+    rains_each(w->rains, find_running, &q);
+    j->live = q.found;
+    return rain_job_submit(j, DB_LANE_ANCHOR);
 }
 
 static void announced(void *arg, enum rr_err err, uint64_t epoch, uint64_t seq)

@@ -5,6 +5,7 @@
 #include "dispatch.h"
 #include "protocol/pack.h"
 #include "rain_reply.h"
+#include "stats_job.h"
 #include "worker.h"
 
 #include <stdlib.h>
@@ -63,6 +64,9 @@ static void answer_session(struct rain_job *j)
         reply_error(w, s, j->req_id, j->err, &why);
         return;
     }
+    if (j->live)
+        rr_metric_add(j->cached ? &w->metrics->stats_cached_total : &w->metrics->stats_missed_total,
+                      1);
     rain_reply_build(w, j, &b);
     reply_send(w, s, &b);
     rr_buf_fini(&b);
@@ -207,12 +211,35 @@ static void run_settler_metrics(struct rain_job *j, struct db_ctx *ctx)
     j->payload_len = value.len;
 }
 
+/* [thread] The console shows what is left to spend. */
+static void read_balance(struct rain_job *j, struct db_ctx *ctx)
+{
+    const struct rain_notify *notify = ctx->saga.notify;
+
+    if (ledger_wallet(ctx->ledger, j->user_id, &j->wallet) != RR_OK)
+        j->wallet = (struct wallet){.user_id = j->user_id};
+    else if (j->live && notify->balance(notify->impl, j->user_id, j->wallet.balance_fen) != RR_OK)
+        log_info("balance_not_kept", "the next STATS asks SQL again");
+}
+
+/* [thread] A deposit in the middle of a rain is there to be spent. */
+static void keep_balance(const struct rain_job *j, struct db_ctx *ctx)
+{
+    const struct rain_notify *notify = ctx->saga.notify;
+    const struct wallet *w = &j->wallet;
+
+    if (!j->err && notify->balance(notify->impl, w->user_id, w->balance_fen) != RR_OK)
+        log_info("balance_not_kept", "STATS shows the former one until the rain ends");
+}
+
 /* [thread] */
 static void job_run(struct db_job *base, struct db_ctx *ctx)
 {
     struct rain_job *j = (struct rain_job *)base;
 
-    switch (j->kind) {
+    j->cached = j->live && stats_job_cached(j, ctx);
+    switch (j->cached ? RAIN_JOB_NONE : j->kind) {
+    case RAIN_JOB_NONE: break;
     case RAIN_JOB_SHOW: run_show(j, ctx); break;
     case RAIN_JOB_LIST:
         j->err = ledger_rain_list(ctx->ledger, j->room_id[0] ? j->room_id : NULL, 0, j->rains,
@@ -227,6 +254,7 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
         break;
     case RAIN_JOB_DEPOSIT:
         j->err = ledger_deposit(ctx->ledger, j->user_id, j->amount_fen, j->biz_id, &j->wallet);
+        keep_balance(j, ctx);
         break;
     case RAIN_JOB_WALLET: j->err = ledger_wallet(ctx->ledger, j->user_id, &j->wallet); break;
     case RAIN_JOB_WALLET_OP:
@@ -243,12 +271,10 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
         break;
     default: run_saga(j, ctx);
     }
-    /* The console shows what is left to spend. */
-    if ((j->err == RR_OK || j->err == RR_DUPLICATE) && !j->any_room &&
+    if ((j->err == RR_OK || j->err == RR_DUPLICATE) && !j->any_room && !j->cached &&
         (j->kind == RAIN_JOB_CREATE || j->kind == RAIN_JOB_CANCEL || j->kind == RAIN_JOB_LIST ||
-         j->kind == RAIN_JOB_SHOW) &&
-        ledger_wallet(ctx->ledger, j->user_id, &j->wallet) != RR_OK)
-        j->wallet = (struct wallet){.user_id = j->user_id};
+         j->kind == RAIN_JOB_SHOW))
+        read_balance(j, ctx);
     if ((j->kind == RAIN_JOB_LIST || j->kind == RAIN_JOB_SHOW) &&
         store_sync_settle_lag(ctx->store, &j->lag_ms) != RR_OK)
         j->lag_ms = -1;

@@ -11,6 +11,7 @@
 struct worker;
 
 enum rain_job_kind {
+    RAIN_JOB_NONE, /* there is nothing left to do */
     RAIN_JOB_CREATE,
     RAIN_JOB_PREPARE,
     RAIN_JOB_START,
@@ -70,6 +71,8 @@ struct rain_job {
     char (*codes)[RR_CODE_LEN + 1];  /* STATS: RAIN_JOB_PAGE_MAX; owned */
     uint32_t codes_n;
     uint32_t seq;                       /* GRAB */
+    bool live; /* LIST, SHOW: a rain of the room runs, SQL is not to be asked if it can be helped */
+    bool cached;                        /* out: it was not */
     uint32_t shards;                    /* GRANTS with a code: of that rain, 0: not known */
     char biz_code[RR_BIZ_CODE_MAX + 1]; /* PUSH */
     char *payload; /* PUSH: one msgpack value; SETTLER_METRICS: the text read; owned */

@@ -208,6 +208,7 @@ void sweeper_tick(struct sweeper *s)
     j = rr_xcalloc(1, sizeof(*j));
     j->sweeper = s;
     j->at = s->at;
+    j->base.background = true;
     j->base.run = read_run;
     j->base.done = read_done;
     j->min_age_ms = s->admin->conf->kafka_message_timeout_ms + 1000;

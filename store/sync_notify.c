@@ -1,4 +1,6 @@
 /* The port rain_notify, and the small things operators and settlers read and write. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +85,43 @@ static enum rr_err notify_settle_lag(void *impl, int64_t lag_ms)
     return sync__run(s, NULL, &cmd);
 }
 
+/* Longer than any rain: a rain's figures must not go away while it runs. */
+enum { STATS_TTL_MS = 26 * 3600 * 1000 };
+
+static enum rr_err notify_room_stats(void *impl, const char *room_id, int64_t at_us,
+                                     struct rr_slice bytes)
+{
+    struct store_sync *s = impl;
+    struct store_key key = key_room(s->ns, room_id, "stats");
+    struct redis_cmd cmd = {0};
+
+    redis_cmd_keys(&cmd, &key, 1);
+    redis_cmd_int(&cmd, at_us);
+    redis_cmd_arg(&cmd, bytes);
+    redis_cmd_int(&cmd, STATS_TTL_MS);
+    return sync__run(s, &script_room_stats, &cmd);
+}
+
+static struct store_key balance_key(const struct store_sync *s, int64_t user_id)
+{
+    char name[40];
+
+    snprintf(name, sizeof(name), "balance:%" PRId64, user_id);
+    return key_global(s->ns, name);
+}
+
+static enum rr_err notify_balance(void *impl, int64_t user_id, int64_t balance_fen)
+{
+    struct store_sync *s = impl;
+    struct redis_cmd cmd = {0};
+
+    redis_cmd_strs(&cmd, "SET", balance_key(s, user_id).s, (char *)NULL);
+    redis_cmd_int(&cmd, balance_fen);
+    redis_cmd_str(&cmd, "PX");
+    redis_cmd_int(&cmd, STATS_TTL_MS);
+    return sync__run(s, NULL, &cmd);
+}
+
 void sync__notify_init(struct store_sync *s)
 {
     s->notify = (struct rain_notify){
@@ -90,6 +129,8 @@ void sync__notify_init(struct store_sync *s)
         .push_room = notify_push_room,
         .push_users = notify_push_users,
         .settle_lag = notify_settle_lag,
+        .room_stats = notify_room_stats,
+        .balance = notify_balance,
     };
 }
 
@@ -152,25 +193,82 @@ enum rr_err store_sync_kv_set(struct store_sync *s, const char *name, struct rr_
     return sync__run(s, NULL, &cmd);
 }
 
-enum rr_err store_sync_kv_get(struct store_sync *s, const char *name, struct rr_slice *value)
+/* A string, lent until the next call. */
+static enum rr_err lend(struct store_sync *s, struct redis_cmd *cmd, struct rr_slice *value)
 {
-    struct redis_cmd cmd = {0};
     enum rr_err err = RR_OK;
 
     *value = (struct rr_slice){0};
-    if (!key_name_ok(name))
-        return RR_BAD_REQUEST;
     if (s->kept)
         freeReplyObject(s->kept);
     s->kept = NULL;
-    redis_cmd_strs(&cmd, "GET", metrics_key(s, name).s, (char *)NULL);
-    err = sync__call(s, NULL, &cmd, &s->kept);
+    err = sync__call(s, NULL, cmd, &s->kept);
     if (err)
         return err;
     if (s->kept->type != REDIS_REPLY_STRING)
         return RR_NOT_FOUND;
     *value = reply_slice(s->kept);
     return RR_OK;
+}
+
+enum rr_err store_sync_kv_get(struct store_sync *s, const char *name, struct rr_slice *value)
+{
+    struct redis_cmd cmd = {0};
+
+    *value = (struct rr_slice){0};
+    if (!key_name_ok(name))
+        return RR_BAD_REQUEST;
+    redis_cmd_strs(&cmd, "GET", metrics_key(s, name).s, (char *)NULL);
+    return lend(s, &cmd, value);
+}
+
+enum rr_err store_sync_room_stats(struct store_sync *s, const char *room_id, struct rr_slice *bytes)
+{
+    struct redis_cmd cmd = {0};
+
+    redis_cmd_strs(&cmd, "HGET", key_room(s->ns, room_id, "stats").s, "rains", (char *)NULL);
+    return lend(s, &cmd, bytes);
+}
+
+enum rr_err store_sync_balance(struct store_sync *s, int64_t user_id, int64_t *balance_fen)
+{
+    struct redis_cmd cmd = {0};
+    redisReply *r = NULL;
+    enum rr_err err = RR_OK;
+
+    redis_cmd_strs(&cmd, "GET", balance_key(s, user_id).s, (char *)NULL);
+    err = sync__call(s, NULL, &cmd, &r);
+    if (err)
+        return err;
+    if (!reply_int(r, balance_fen))
+        err = RR_NOT_FOUND;
+    freeReplyObject(r);
+    return err;
+}
+
+static enum rr_err total(struct store_sync *s, const char *name, const char *code, int64_t *out)
+{
+    struct redis_cmd cmd = {0};
+    redisReply *r = NULL;
+    enum rr_err err = RR_OK;
+
+    *out = 0;
+    redis_cmd_strs(&cmd, "HGET", key_bucket(s->ns, name, code).s, code, (char *)NULL);
+    err = sync__call(s, NULL, &cmd, &r);
+    if (err)
+        return err;
+    if (!reply_int(r, out))
+        *out = 0;
+    freeReplyObject(r);
+    return RR_OK;
+}
+
+enum rr_err store_sync_rain_totals(struct store_sync *s, const char *code, int64_t *count,
+                                   int64_t *fen)
+{
+    enum rr_err err = total(s, "total_get_count", code, count);
+
+    return err ? err : total(s, "total_get_price", code, fen);
 }
 
 enum rr_err store_sync_config_get(struct store_sync *s, const char *name, char *value, size_t cap)

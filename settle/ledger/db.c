@@ -61,6 +61,11 @@ unsigned db_errno(const struct db *d)
     return d->last_errno;
 }
 
+uint64_t db_statements(const struct db *d)
+{
+    return d->statements;
+}
+
 uint64_t db_deadlocks(const struct db *d)
 {
     return d->deadlocks;
@@ -255,6 +260,7 @@ enum rr_err db_exec(struct db *d, const char *sql, size_t len, uint64_t *affecte
 
     if (err)
         return err;
+    d->statements++;
     if (mysql_real_query(d->my, sql, (unsigned long)len) != 0)
         return fail_conn(d);
     if (mysql_field_count(d->my) > 0) { /* a result nobody wants */
@@ -292,6 +298,7 @@ enum rr_err db_query(struct db *d, const char *sql, size_t len, struct db_rows *
     *out = (struct db_rows){.cols = 0};
     if (err)
         return err;
+    d->statements++;
     if (mysql_real_query(d->my, sql, (unsigned long)len) != 0)
         return fail_conn(d);
     res = mysql_store_result(d->my);

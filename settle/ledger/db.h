@@ -27,6 +27,8 @@ const char *db_name(const struct db *d);
 const char *db_error(const struct db *d);
 void db_set_error(struct db *d, const char *text);
 unsigned db_errno(const struct db *d);
+/* Statements sent on this connection object, transactions' own too. */
+uint64_t db_statements(const struct db *d);
 /* Deadlocks the server reported on this connection object. */
 uint64_t db_deadlocks(const struct db *d);
 void db_set_timeout(struct db *d, int timeout_s); /* of the next connection; 0: as created */

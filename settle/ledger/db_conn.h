@@ -30,6 +30,7 @@ struct db {
     uint32_t version;
     unsigned last_errno;
     int64_t last_used_us;
+    uint64_t statements;
     uint64_t deadlocks;
     uint32_t stmt_n;
     struct db_cached stmts[DB_STMTS_MAX];

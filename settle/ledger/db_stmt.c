@@ -80,6 +80,7 @@ static enum rr_err execute(struct db *d, const char *sql, const struct db_arg *a
         bind_arg(&binds[i], &args[i]);
     if (n && mysql_stmt_bind_param(stmt, binds) != 0)
         return fail_stmt(d, stmt);
+    d->statements++;
     if (mysql_stmt_execute(stmt) != 0)
         return fail_stmt(d, stmt);
     d->last_used_us = rr_mono_us(rr_clock_system());

@@ -63,8 +63,10 @@ int64_t ledger__now_ms(void)
 
 struct ledger_counters ledger_counters(const struct ledger *l)
 {
-    return (struct ledger_counters){
-        .deadlocks = db_deadlocks(l->db), .retries = l->retries, .slow_batches = l->slow_batches};
+    return (struct ledger_counters){.statements = db_statements(l->db),
+                                    .deadlocks = db_deadlocks(l->db),
+                                    .retries = l->retries,
+                                    .slow_batches = l->slow_batches};
 }
 
 static enum rr_err begin(struct ledger *l)

@@ -2,6 +2,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "ledger/room_stats.h"
 #include "protocol/pack.h"
 #include "saga_impl.h"
 
@@ -16,9 +17,13 @@ static void pack_kv_ms(struct rr_buf *b, const char *key, int64_t ms)
 static enum rr_err push_as(struct saga *s, const struct rain_info *r, const char *biz_code,
                            struct rr_buf *b, const char *keep_code, int final)
 {
-    enum rr_err err = b->failed ? RR_TOO_BIG
-                                : s->notify->push_room(s->notify->impl, r->spec.room_id, biz_code,
-                                                       rr_slice_of(b->p, b->len), keep_code, final);
+    enum rr_err err = RR_OK;
+
+    /* First: from the push on STATS is answered without SQL. */
+    room_stats_write(s, r->spec.room_id, r->spec.sender_id);
+    err = b->failed ? RR_TOO_BIG
+                    : s->notify->push_room(s->notify->impl, r->spec.room_id, biz_code,
+                                           rr_slice_of(b->p, b->len), keep_code, final);
 
     rr_buf_fini(b);
     return err;

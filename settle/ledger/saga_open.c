@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "ledger/room_stats.h"
 #include "saga_impl.h"
 
 enum { PREPARE_LOCK_MS = 30000 };
@@ -15,7 +16,11 @@ enum rr_err saga_create(struct saga *s, struct rain_spec *spec, struct rain_info
 {
     enum rr_err err = rain_spec_check(spec, field);
 
-    return err ? err : ledger_rain_create(s->ledger, spec, out);
+    if (!err)
+        err = ledger_rain_create(s->ledger, spec, out);
+    if (!err)
+        room_stats_write(s, out->spec.room_id, out->spec.sender_id);
+    return err;
 }
 
 enum rr_err saga__get(struct saga *s, const struct saga_actor *a, const char *code,
@@ -111,6 +116,7 @@ enum rr_err saga_prepare(struct saga *s, const struct saga_actor *a, const char 
     if (err && err != RR_DUPLICATE)
         return err;
     out->status = RAIN_PREPARED;
+    room_stats_write(s, out->spec.room_id, out->spec.sender_id);
     return err;
 }
 

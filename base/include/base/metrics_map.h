@@ -51,6 +51,10 @@
     X(outbox_swept_total, COUNTER, "outbox entries produced again by the sweeper")                 \
     X(db_jobs_total, COUNTER, "jobs run by database threads")                                      \
     X(db_jobs_refused_total, COUNTER, "jobs refused because the queue was full")                   \
+    X(db_statements_total, COUNTER, "SQL statements of jobs, without the background's")            \
+    X(db_background_statements_total, COUNTER, "SQL statements of the sweeper and of probes")      \
+    X(stats_cached_total, COUNTER, "STATS of a running rain answered without SQL")                 \
+    X(stats_missed_total, COUNTER, "STATS of a running rain that had to ask SQL")                  \
     X(db_queue, GAUGE, "jobs waiting for a database thread")                                       \
     X(db_up, GAUGE, "1 when the last database call worked")                                        \
     X(risk_denied_total, COUNTER, "GRABs refused by a rule")                                       \

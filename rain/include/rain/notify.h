@@ -26,6 +26,11 @@ struct rain_notify {
                               uint32_t n);
     /* What the settler lags behind, for STATS and metrics. */
     enum rr_err (*settle_lag)(void *impl, int64_t lag_ms);
+    /* What STATS answers from while a rain runs: the room's rains as read from at_us on (an older reading is ignored), and a
+     * user's balance. May be NULL: not kept. */
+    enum rr_err (*room_stats)(void *impl, const char *room_id, int64_t at_us,
+                              struct rr_slice bytes);
+    enum rr_err (*balance)(void *impl, int64_t user_id, int64_t balance_fen);
 };
 
 #endif

@@ -67,6 +67,14 @@ RR_MUST_CHECK enum rr_err store_sync_online(struct store_sync *s, const char *ro
                                             int64_t *online);
 /* RR_NOT_FOUND: the settler has not written its lag for a minute. */
 RR_MUST_CHECK enum rr_err store_sync_settle_lag(struct store_sync *s, int64_t *lag_ms);
+/* What room_stats and balance of rain/notify.h left. *bytes is valid until the next call on s. RR_NOT_FOUND. */
+RR_MUST_CHECK enum rr_err store_sync_room_stats(struct store_sync *s, const char *room_id,
+                                                struct rr_slice *bytes);
+RR_MUST_CHECK enum rr_err store_sync_balance(struct store_sync *s, int64_t user_id,
+                                             int64_t *balance_fen);
+/* Totals of a rain as the settlers wrote them after COMMIT; 0 before the first. */
+RR_MUST_CHECK enum rr_err store_sync_rain_totals(struct store_sync *s, const char *code,
+                                                 int64_t *count, int64_t *fen);
 /* A value with a TTL under settler:metrics:{name} (name: [A-Za-z0-9_.-]{1,64}, else
  * RR_BAD_REQUEST). */
 RR_MUST_CHECK enum rr_err store_sync_kv_set(struct store_sync *s, const char *name,

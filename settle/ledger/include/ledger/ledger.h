@@ -43,6 +43,7 @@ const char *ledger_error(const struct ledger *l);
 
 /* What went not quite smoothly since create, for metrics. */
 struct ledger_counters {
+    uint64_t statements;   /* sent */
     uint64_t deadlocks;    /* reported by the server */
     uint64_t retries;      /* transactions run again because of one */
     uint64_t slow_batches; /* batches that were decided row by row */
