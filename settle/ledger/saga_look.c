@@ -10,7 +10,6 @@ enum {
     ARM_MAX = 64,         /* rains armed by one look; the next look finds the others */
     WALK_SOME = 32,       /* rains whose pool is looked at by one look */
     WALK_EVERY_MS = 5000, /* a pool that was lost alone is found by this */
-    WALK_REST = -1
 };
 
 struct arm {
@@ -57,14 +56,13 @@ static enum rr_err arm_others(struct saga *s, const char *run)
     enum rr_err err = db_open(l->db);
 
     if (!err)
-        err = db_select(
-            l->db,
-            "SELECT DISTINCT c.config_code FROM t_red_packet_config c FORCE INDEX (ix_status)"
-            " JOIN rp_escrow e ON e.code = c.config_code"
-            " WHERE c.status IN (2, 3, 4) AND LEFT(e.rid, 32) <> LEFT(?, 32)"
-            " AND NOT EXISTS (SELECT 1 FROM rp_task t WHERE t.state = 0"
-            " AND t.biz_id = CONCAT('recover:', c.config_code)) LIMIT ?",
-            DB_ARGS(db_str(run), db_int(ARM_MAX)), &rows);
+        err = db_select(l->db,
+                        "SELECT c.config_code FROM t_red_packet_config c FORCE INDEX (ix_status)"
+                        " WHERE c.status IN (2, 3, 4) AND (SELECT COUNT(*) FROM rp_escrow e"
+                        " WHERE e.code = c.config_code AND LEFT(e.rid, 32) <> LEFT(?, 32)) > 0"
+                        " AND NOT EXISTS (SELECT 1 FROM rp_task t WHERE t.state = 0"
+                        " AND t.biz_id = CONCAT('recover:', c.config_code)) LIMIT ?",
+                        DB_ARGS(db_str(run), db_int(ARM_MAX)), &rows);
     for (uint32_t i = 0; !err && i < rows.n; i++) {
         char code[RR_CODE_LEN + 1];
 
@@ -100,28 +98,27 @@ static enum rr_err look_at(struct saga *s, const char *code)
 static enum rr_err walk(struct saga *s)
 {
     struct saga_recovery *c = s->recovery;
-    struct db_rows rows = {.cols = 0};
-    enum rr_err err = db_open(s->ledger->db);
+    struct rain_cursor next = c->walk_at;
+    struct rain_ref rains[WALK_SOME];
+    uint32_t n = 0;
+    enum rr_err err = ledger_rain_unfinished(s->ledger, &next, rains, WALK_SOME, &n);
 
-    if (!err)
-        err = db_select(s->ledger->db,
-                        "SELECT id, config_code FROM t_red_packet_config FORCE INDEX (ix_status)"
-                        " WHERE status IN (2, 3, 4) AND id > ? ORDER BY id LIMIT ?",
-                        DB_ARGS(db_int(c->walk_at), db_int(WALK_SOME)), &rows);
-    for (uint32_t i = 0; !err && i < rows.n; i++) {
-        char code[RR_CODE_LEN + 1];
-
-        RR_ASSERT(db_copy(&rows, i, 1, code, sizeof(code)));
-        err = look_at(s, code);
+    for (uint32_t i = 0; !err && i < n; i++) {
+        err = look_at(s, rains[i].code);
         if (err == RR_NOT_FOUND)
             err = RR_OK;
-        if (!err)
-            c->walk_at = db_i64(&rows, i, 0);
     }
-    if (!err && rows.n < WALK_SOME)
-        c->walk_at = WALK_REST;
-    db_rows_fini(&rows);
+    if (!err) {
+        c->walk_at = next;
+        c->walk_over = n < WALK_SOME;
+    }
     return err;
+}
+
+static void walk_again(struct saga_recovery *c)
+{
+    c->walk_at = (struct rain_cursor){.status = 0};
+    c->walk_over = false;
 }
 
 enum rr_err saga_look_for_losses(struct saga *s, int64_t now_ms)
@@ -141,12 +138,12 @@ enum rr_err saga_look_for_losses(struct saga *s, int64_t now_ms)
                                                          : "Redis was wiped");
         }
         c->seen = epoch;
-        c->walk_at = 0;
+        walk_again(c);
     }
     err = arm_others(s, epoch.rid);
-    if (!err && c->walk_at == WALK_REST && now_ms >= c->next_walk_ms)
-        c->walk_at = 0;
-    if (!err && c->walk_at != WALK_REST) {
+    if (!err && c->walk_over && now_ms >= c->next_walk_ms)
+        walk_again(c);
+    if (!err && !c->walk_over) {
         err = walk(s);
         c->next_walk_ms = now_ms + WALK_EVERY_MS;
     }

@@ -19,32 +19,40 @@ static enum rr_err page(struct ledger *l, const char *sql, const struct db_arg *
     return err;
 }
 
-static void next_status(struct rain_cursor *at, enum rain_status status)
-{
-    *at = (struct rain_cursor){.status = (int)status};
-}
-
-enum rr_err ledger_rain_live(struct ledger *l, struct rain_cursor *at, struct rain_ref *out,
-                             uint32_t max, uint32_t *n)
+/* Statuses from first to CLOSING, one after the other: each is a range of one index. */
+static enum rr_err stream(struct ledger *l, enum rain_status first, struct rain_cursor *at,
+                          struct rain_ref *out, uint32_t max, uint32_t *n)
 {
     enum rr_err err = db_open(l->db);
 
     *n = 0;
     if (at->status == 0)
-        next_status(at, RAIN_SENT);
+        *at = (struct rain_cursor){.status = (int)first};
     while (!err && *n < max) {
         uint32_t left = max - *n;
         uint32_t before = *n;
 
         err = page(l,
                    "SELECT 0, id, config_code, shards FROM t_red_packet_config"
-                   " WHERE status = ? AND id > ? ORDER BY id LIMIT ?",
+                   " FORCE INDEX (ix_status) WHERE status = ? AND id > ? ORDER BY id LIMIT ?",
                    DB_ARGS(db_int(at->status), db_int(at->id), db_int(left)), at, out, n);
         if (!err && *n - before < left) {
             if (at->status == RAIN_CLOSING)
                 break;
-            next_status(at, RAIN_CLOSING);
+            *at = (struct rain_cursor){.status = at->status + 1};
         }
     }
     return err;
+}
+
+enum rr_err ledger_rain_live(struct ledger *l, struct rain_cursor *at, struct rain_ref *out,
+                             uint32_t max, uint32_t *n)
+{
+    return stream(l, RAIN_SENT, at, out, max, n);
+}
+
+enum rr_err ledger_rain_unfinished(struct ledger *l, struct rain_cursor *at, struct rain_ref *out,
+                                   uint32_t max, uint32_t *n)
+{
+    return stream(l, RAIN_PREPARED, at, out, max, n);
 }

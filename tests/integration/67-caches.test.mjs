@@ -12,7 +12,7 @@ const WORKERS = 3;
 const REACH_MS = 1000; // the promise
 const SETTLER = "redrainsettler";
 /** What the admin child asks by itself, for nobody. */
-const BACKGROUND = [/^SELECT \?, id, config_code, shards FROM t_red_packet_config WHERE status = \?/, /^SELECT COALESCE\(MAX\(version\)/,
+const BACKGROUND = [/^SELECT \?, id, config_code, shards FROM t_red_packet_config FORCE INDEX \(ix_status\) WHERE status = \?/, /^SELECT COALESCE\(MAX\(version\)/,
   /^SELECT VERSION/i, /^SET /, /rp_schema/];
 
 let stack;

@@ -144,6 +144,9 @@ struct rain_ref {
 /* SENT, then CLOSING: one that changes over meanwhile is met at least once. */
 RR_MUST_CHECK enum rr_err ledger_rain_live(struct ledger *l, struct rain_cursor *at,
                                            struct rain_ref *out, uint32_t max, uint32_t *n);
+/* PREPARED, SENT, CLOSING; the same. */
+RR_MUST_CHECK enum rr_err ledger_rain_unfinished(struct ledger *l, struct rain_cursor *at,
+                                                 struct rain_ref *out, uint32_t max, uint32_t *n);
 
 /* ---- checker ---- */
 struct ledger_finding {

@@ -31,7 +31,8 @@ struct saga_recovery {
     bool single; /* redis.topology */
     bool close;  /* fence.policy */
     struct pool_epoch seen;
-    int64_t walk_at; /* id of the last rain looked at; -1: the walk is over */
+    struct rain_cursor walk_at;
+    bool walk_over;
     int64_t next_walk_ms;
     uint64_t epoch_changes; /* counted since somebody took them */
     uint64_t full;
