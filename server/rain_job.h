@@ -70,7 +70,7 @@ struct rain_job {
     uint32_t limit;                  /* RAIN_GRANTS: rows of the page */
     char (*codes)[RR_CODE_LEN + 1];  /* STATS: RAIN_JOB_PAGE_MAX; owned */
     uint32_t codes_n;
-    uint32_t seq;                       /* GRAB */
+    uint32_t seq; /* GRAB */
     bool live; /* LIST, SHOW: a rain of the room runs, SQL is not to be asked if it can be helped */
     bool cached;                        /* out: it was not */
     uint32_t shards;                    /* GRANTS with a code: of that rain, 0: not known */
