@@ -12,14 +12,31 @@
 enum { STATS_VERSION = 1, STATS_TEXTS = 4 };
 
 /* One table, so that both directions agree: the integers of a rain, in order. */
+/* clang-format off */
 #define STATS_INTS(X)                                                                              \
     X(spec.sender_id)                                                                              \
     X(spec.total_fen)                                                                              \
     X(spec.lo_fen)                                                                                 \
     X(spec.hi_fen)                                                                                 \
-    X(spec.duration_ms) X(spec.count) X(spec.limit) X(spec.shards) X(spec.split) X(spec.kind)      \
-        X(status) X(t0_ms) X(t1_ms) X(created_at_ms) X(settled_fen) X(refunded_fen) X(remain_fen)  \
-            X(settled_count) X(total_get) X(total_get_fen) X(max_get_fen) X(sold_out_at_ms)
+    X(spec.duration_ms)                                                                            \
+    X(spec.count)                                                                                  \
+    X(spec.limit)                                                                                  \
+    X(spec.shards)                                                                                 \
+    X(spec.split)                                                                                  \
+    X(spec.kind)                                                                                   \
+    X(status)                                                                                      \
+    X(t0_ms)                                                                                       \
+    X(t1_ms)                                                                                       \
+    X(created_at_ms)                                                                               \
+    X(settled_fen)                                                                                 \
+    X(refunded_fen)                                                                                \
+    X(remain_fen)                                                                                  \
+    X(settled_count)                                                                               \
+    X(total_get)                                                                                   \
+    X(total_get_fen)                                                                               \
+    X(max_get_fen)                                                                                 \
+    X(sold_out_at_ms)
+/* clang-format on */
 
 #define ONE(field) +1
 enum { STATS_INTS_N = 0 STATS_INTS(ONE) };
