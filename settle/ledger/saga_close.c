@@ -172,6 +172,26 @@ static enum rr_err open_rows(struct ledger *l, const char *code, int64_t *n)
     return err;
 }
 
+/* Under the locks of its escrow, which whoever sets a record aside holds too: nothing is left, nothing is open. */
+static enum rr_err nothing_left(struct ledger *l, const char *code)
+{
+    int64_t blocking = 0;
+    struct db_rows rows = {.cols = 0};
+    bool left = false;
+    enum rr_err err =
+        db_select(l->db, "SELECT remain, granted_k FROM rp_escrow WHERE code = ? FOR UPDATE",
+                  DB_ARGS(db_str(code)), &rows);
+
+    for (uint32_t i = 0; !err && i < rows.n; i++)
+        left = left || db_i64(&rows, i, 0) != 0 || db_null_at(&rows, i, 1);
+    if (!err && rows.n == 0)
+        err = RR_CORRUPT;
+    db_rows_fini(&rows);
+    if (!err)
+        err = open_rows(l, code, &blocking);
+    return err ? err : left || blocking ? RR_PENDING : RR_OK;
+}
+
 struct settled {
     const struct rain_info *rain;
     struct task result;
@@ -187,7 +207,9 @@ static enum rr_err settled_tx(struct ledger *l, void *arg)
 
     if (err || r.status == RAIN_SETTLED)
         return err ? err : RR_DUPLICATE;
-    err = ledger__rain_status(l, code, RAIN_CLOSING, RAIN_SETTLED);
+    err = nothing_left(l, code);
+    if (!err)
+        err = ledger__rain_status(l, code, RAIN_CLOSING, RAIN_SETTLED);
     if (!err)
         err = db_stmt(l->db,
                       "UPDATE t_red_packet_config SET"
