@@ -131,16 +131,29 @@ static const char *check_fence_policy(const char *v)
     return !strcmp(v, "recover") || !strcmp(v, "close") ? NULL : "must be recover or close";
 }
 
+static const char *check_address_header(const char *v)
+{
+    return !v[0] || !strcmp(v, "x-real-ip") || !strcmp(v, "x-forwarded-for")
+               ? NULL
+               : "must be x-real-ip or x-forwarded-for";
+}
+
 static const struct {
     const char *section;
     const char *key;
     const char *(*check)(const char *value); /* NULL or what is wrong */
 } rules[] = {
-    {"server", "namespace", check_namespace}, {"server", "origins", check_origins},
-    {"admin", "host", check_loopback},        {"redis", "url", check_redis_url},
-    {"mysql", "url", check_mysql_url},        {"kafka", "topic", check_kafka_name},
-    {"kafka", "group", check_kafka_name},     {"log", "level", check_log_level},
-    {"redis", "topology", check_topology},    {"fence", "policy", check_fence_policy},
+    {"server", "namespace", check_namespace},
+    {"server", "origins", check_origins},
+    {"admin", "host", check_loopback},
+    {"redis", "url", check_redis_url},
+    {"mysql", "url", check_mysql_url},
+    {"kafka", "topic", check_kafka_name},
+    {"kafka", "group", check_kafka_name},
+    {"log", "level", check_log_level},
+    {"risk", "address_header", check_address_header},
+    {"redis", "topology", check_topology},
+    {"fence", "policy", check_fence_policy},
 };
 
 static const char *broken_rule(const struct conf_option *o, const char *text)

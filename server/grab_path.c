@@ -264,41 +264,29 @@ static void gave_up(void *arg, const struct pending_grab *g)
 
 /* ---- entry ---- */
 
-enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struct msg *m,
-                             struct refusal *why)
+/* Into the batch of its shard, or, a moment before the opening, into the wait for it. */
+static enum rr_err enter(struct grab_path *p, const struct session *s, const struct live_rain *r,
+                         const struct risk_frame *f, int64_t received_us)
 {
     struct worker *w = p->w;
-    struct rain_entry *e = rains_find(w->rains, m->u.grab.code);
     struct grab g = {.session_id = s->id,
                      .user_id = s->user_id,
-                     .received_us = rr_mono_us(w->clock),
-                     .req_id = m->id,
-                     .seq = (uint32_t)m->u.grab.seq};
+                     .received_us = received_us,
+                     .req_id = f->req_id,
+                     .seq = f->seq};
+    int64_t wait_ms = r->t0_ms - worker_rain_now_ms(w);
     struct pool_shard at;
-    int64_t now_ms = worker_rain_now_ms(w);
     enum rr_err err = RR_OK;
 
-    (void)why;
-    rr_metric_add(&w->metrics->grabs_total, 1);
-    if (!e)
-        return RR_NOT_FOUND;
-    err = gate_check(&e->live, room_id_of(s->room), s->user_id, g.seq, m->u.grab.again, now_ms,
-                     EARLY_MS);
-    if (err) {
-        rr_metric_add(&w->metrics->grabs_memory_total, 1);
-        rr_metric_add(&w->metrics->grabs_refused_total, 1);
-        return err;
-    }
-    memcpy(at.code, e->live.code, sizeof(at.code));
-    at.shard = rain_home_shard(s->user_id, e->live.shards);
-    g.tag = grab_pending_open(p->pending, &at, &g, m->u.grab.again);
+    memcpy(at.code, r->code, sizeof(at.code));
+    at.shard = rain_home_shard(s->user_id, r->shards);
+    g.tag = grab_pending_open(p->pending, &at, &g, f->again);
     if (!g.tag)
         return RR_BUSY;
-    if (now_ms < e->live.t0_ms && !m->u.grab.again) {
+    if (wait_ms > 0 && !f->again) {
         struct pending_grab out;
 
-        grab_pending_defer(p->pending, g.tag, g.received_us + (e->live.t0_ms - now_ms) * 1000,
-                           &out);
+        grab_pending_defer(p->pending, g.tag, rr_mono_us(w->clock) + wait_ms * 1000, &out);
     } else if (grab_batch_add(p->batch, &at, &g) != RR_OK) {
         err = RR_BUSY;
     }
@@ -306,6 +294,57 @@ enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struc
         grab_pending_cancel(p->pending, g.tag);
     timer_arm(p);
     return err;
+}
+
+enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struct msg *m,
+                             struct refusal *why)
+{
+    struct worker *w = p->w;
+    struct rain_entry *e = rains_find(w->rains, m->u.grab.code);
+    struct risk_frame f = {.session_id = s->id,
+                           .req_id = m->id,
+                           .seq = (uint32_t)m->u.grab.seq,
+                           .again = m->u.grab.again};
+    enum rr_err gate = RR_OK;
+    enum rr_err err = RR_OK;
+
+    (void)why;
+    rr_metric_add(&w->metrics->grabs_total, 1);
+    if (!e)
+        return RR_NOT_FOUND;
+    memcpy(f.code, e->live.code, sizeof(f.code));
+    gate = gate_check(&e->live, room_id_of(s->room), s->user_id, f.seq, f.again,
+                      worker_rain_now_ms(w), EARLY_MS);
+    err = risk_guard_check(w->guard, s, e, &f, gate);
+    if (err == RR_PENDING)
+        return RR_OK; /* resumed once his mark is written */
+    if (!err)
+        return enter(p, s, &e->live, &f, rr_mono_us(w->clock));
+    rr_metric_add(&w->metrics->grabs_memory_total, 1);
+    rr_metric_add(&w->metrics->grabs_refused_total, 1);
+    return err;
+}
+
+void grab_path_resume(struct grab_path *p, const struct risk_frame *f, enum rr_err err)
+{
+    struct worker *w = p->w;
+    struct session *s = session_by_id(w->sessions, f->session_id);
+    struct rain_entry *e = rains_find(w->rains, rr_slice_str(f->code));
+
+    /* Gone: nothing was asked of the pool for him, and nobody waits. */
+    if (!s || s->state == SESSION_CLOSING)
+        return;
+    if (!err && (!e || s->state != SESSION_JOINED))
+        err = RR_NOT_FOUND;
+    if (!err)
+        err = gate_check(&e->live, room_id_of(s->room), s->user_id, f->seq, f->again,
+                         worker_rain_now_ms(w), EARLY_MS);
+    if (!err)
+        err = enter(p, s, &e->live, f, rr_mono_us(w->clock));
+    if (!err)
+        return;
+    rr_metric_add(&w->metrics->grabs_refused_total, 1);
+    reply_error(w, s, f->req_id, err, NULL);
 }
 
 static void on_timer(uv_timer_t *t)

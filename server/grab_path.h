@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "protocol/msg.h"
+#include "risk_guard.h"
 #include "room/session.h"
 
 struct worker;
@@ -24,6 +25,8 @@ void grab_path_destroy(struct grab_path *p);
 /* One GRAB of a joined session. */
 RR_MUST_CHECK enum rr_err grab_path_submit(struct grab_path *p, struct session *s,
                                            const struct msg *m, struct refusal *why);
+/* A grab that waited for its mark (risk_guard.h) goes on, or is answered with err. */
+void grab_path_resume(struct grab_path *p, const struct risk_frame *f, enum rr_err err);
 /* A delivery report (producer_report_fn). */
 void grab_path_report(void *grab_path, uint64_t id, bool ok);
 /* Grabs without a final answer. */

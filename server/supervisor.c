@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "risk/address.h"
+#include "risk_guard.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -49,6 +51,7 @@ struct supervisor {
     bool stopping;
     int64_t kill_at_us;
     int signal_fd;
+    char risk_key[2 * RISK_KEY_BYTES + 1]; /* hex; the same for all workers */
 };
 
 static int64_t now_us(void)
@@ -149,6 +152,7 @@ static void child_exec(const struct supervisor *s, const struct child *c)
     env_int(CHILD_SLOT_ENV, c->slot);
     env_int(CHILD_LISTEN_FD_ENV, c->listen_fd);
     env_int(CHILD_METRICS_FD_ENV, s->metrics.fd);
+    setenv(CHILD_RISK_KEY_ENV, s->risk_key, 1);
     execv("/proc/self/exe", s->argv);
     _exit(127);
 }
@@ -308,6 +312,22 @@ static void run(struct supervisor *s)
     }
 }
 
+static enum rr_err risk_key_make(struct supervisor *s)
+{
+    const char *file = s->conf->risk_address_key_file;
+    struct risk_key key;
+
+    if (!file[0])
+        risk_key_random(&key);
+    else if (risk_key_load(&key, file) != RR_OK) {
+        log_error("risk_key", "%s cannot be read or holds fewer than %d bytes", file,
+                  RISK_KEY_BYTES);
+        return RR_CONFIG;
+    }
+    risk_key_print(&key, s->risk_key);
+    return RR_OK;
+}
+
 int supervisor_main(struct rr_conf *conf, int argc, char **argv)
 {
     struct supervisor s = {.conf = conf, .argv = argv, .n = (uint32_t)conf->server_workers + 1};
@@ -322,7 +342,8 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     s.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (rr_metrics_mapping_create(s.n, &s.metrics) != RR_OK || listeners_open(&s) != 0) {
+    if (risk_key_make(&s) != RR_OK || rr_metrics_mapping_create(s.n, &s.metrics) != RR_OK ||
+        listeners_open(&s) != 0) {
         free(s.children);
         return 1;
     }

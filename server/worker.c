@@ -135,6 +135,7 @@ static void on_tick(uv_timer_t *t)
     rr_metric_observe_us(&w->metrics->loop_lag_seconds, now_us - w->tick_due_us);
     w->tick_due_us = now_us + TICK_MS * 1000;
     grab_path_tick(w->grabs);
+    risk_guard_tick(w->guard);
     hub_tick(w->hub);
     rain_watch_tick(w);
     wheel_turn(w);
@@ -244,10 +245,12 @@ static void on_sighup(uv_signal_t *sig, int signum)
     struct worker *w = sig->data;
 
     (void)signum;
-    if (rr_conf_reload(w->conf))
-        db_pool_reload(w->db);
-    else
+    if (!rr_conf_reload(w->conf)) {
         rr_metric_add(&w->metrics->config_refused_total, 1);
+        return;
+    }
+    db_pool_reload(w->db);
+    risk_guard_reload(w->guard);
 }
 
 static void store_latency(void *arg, int64_t us)
@@ -310,6 +313,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
     });
     w->rains = rains_create();
     w->sanctions = sanctions_create(SANCTIONS_MAX);
+    w->guard = risk_guard_create(w);
     w->grabs = grab_path_create(w);
     return producer_create(&w->producer, &w->loop, w->conf, w->metrics, grab_path_report, w->grabs);
 }
@@ -342,6 +346,7 @@ static void worker_stop(struct worker *w)
     grab_path_tick(w->grabs); /* deletes outbox entries that were reported meanwhile */
     /* Before the store: nothing may be asked of it any more. What its scripts still grant waits in
      * the outbox. */
+    risk_guard_close(w->guard);
     grab_path_destroy(w->grabs);
     ws_close(w->ws);
     store_async_close(w->store, store_closed, w);
@@ -349,6 +354,7 @@ static void worker_stop(struct worker *w)
         uv_run(&w->loop, UV_RUN_ONCE);
     db_pool_destroy(w->db);
     uv_run(&w->loop, UV_RUN_DEFAULT);
+    risk_guard_destroy(w->guard);
     hub_destroy(w->hub);
     session_table_destroy(w->sessions);
     rains_destroy(w->rains);

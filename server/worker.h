@@ -35,6 +35,7 @@ struct worker {
     struct rains *rains;
     struct sanctions *sanctions; /* kicked and muted users */
     struct grab_path *grabs;
+    struct risk_guard *guard;
     struct producer *producer;
     struct db_pool *db;
     /* Rain time = Redis TIME: offset to our monotonic clock by the sample with the smallest round

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "dispatch.h"
+#include "risk/address.h"
 #include "worker.h"
 
 #include <arpa/inet.h>
@@ -174,6 +175,23 @@ static int confirm_upgrade(struct lws *wsi, const char *upgrade)
 
 /* ---- WebSocket ---- */
 
+/* Behind a proxy its header says who it is; the last entry is the one our own proxy wrote. */
+static uint64_t client_address(const struct ws *ws, struct lws *wsi)
+{
+    const char *name = ws->worker->conf->risk_address_header;
+    char text[256] = "";
+
+    if (!name[0]) {
+        lws_get_peer_simple(wsi, text, sizeof(text));
+    } else if (header(wsi,
+                      strcmp(name, "x-real-ip") == 0 ? WSI_TOKEN_HTTP_X_REAL_IP
+                                                     : WSI_TOKEN_X_FORWARDED_FOR,
+                      text, sizeof(text) - 1) <= 0) {
+        return 0;
+    }
+    return risk_guard_address(ws->worker->guard, risk_address_last(text));
+}
+
 static void on_established(struct ws *ws, struct lws *wsi, struct ws_conn *c)
 {
     struct worker *w = ws->worker;
@@ -183,6 +201,7 @@ static void on_established(struct ws *ws, struct lws *wsi, struct ws_conn *c)
     c->wsi = wsi;
     s = session_create(w->sessions, c, rr_mono_us(w->clock));
     c->session_id = s->id;
+    s->address = client_address(ws, wsi);
     rr_metric_add(&w->metrics->connections_opened_total, 1);
     if (session_count(w->sessions) > (uint32_t)w->conf->server_max_connections)
         session_close(s, CLOSE_CONN_LIMIT);

@@ -49,6 +49,11 @@ struct store_key key_room(const char *ns, const char *room_id, const char *part)
     return make("%s{%s}:%s", ns, room_id, part);
 }
 
+struct store_key key_risk(const char *ns, const char *name, int64_t window)
+{
+    return make("%sredpkt:risk:{%s:%" PRId64 "}", ns, name, window);
+}
+
 struct store_key key_user_log(const char *ns, int64_t user_id)
 {
     return make("%suser:{%" PRId64 "}:log", ns, user_id);

@@ -24,6 +24,8 @@ struct store_key key_bucket(const char *ns, const char *name, const char *code);
 struct store_key key_user_total(const char *ns, int64_t user_id);
 /* {room}:<part>, part meta, log, live, done, count, ch (the channel) */
 struct store_key key_room(const char *ns, const char *room_id, const char *part);
+/* redpkt:risk:{<name>:<window>} */
+struct store_key key_risk(const char *ns, const char *name, int64_t window);
 struct store_key key_user_log(const char *ns, int64_t user_id);
 /* users, control, settler:lag, settler:metrics:<name> */
 struct store_key key_global(const char *ns, const char *name);

@@ -28,6 +28,8 @@ extern const struct store_script script_lock;
 extern const struct store_script script_unlock;
 extern const struct store_script script_stats_max;
 extern const struct store_script script_user_total_max;
+extern const struct store_script script_risk_counts;
+extern const struct store_script script_risk_crowd;
 extern const struct store_script script_room_push;
 extern const struct store_script script_room_load;
 extern const struct store_script script_room_count;

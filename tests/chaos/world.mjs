@@ -282,6 +282,12 @@ timeout_ms = 1000
 grab_per_s = 1000
 command_per_s = 1000
 
+[risk]
+# The crowd taps like a clock.
+hold_steady_pct = 0
+deny_grabs_per_min = 0
+deny_early_grabs = 0
+
 [settler]
 verify_interval_s = 0
 

@@ -54,6 +54,11 @@ replication = 1
 [mysql]
 url = $MYSQL_URL
 
+[risk]
+# The simulated crowd taps like a clock.
+hold_steady_pct = 0
+deny_grabs_per_min = 0
+
 [log]
 level = info
 CONF

@@ -97,7 +97,7 @@
       "a packet above this is held for review; 0: no such rule")                                   \
     X(risk, hold_user_day_fen, INT, "5000000", 0, 100000000000000, "fen", RELOAD,                  \
       "what one user wins in a day above this is held; 0: no such rule")                           \
-    X(risk, hold_accounts_per_address, INT, "500", 0, 1000000, "users", RELOAD,                    \
+    X(risk, hold_accounts_per_address, INT, "500", 0, 4000, "users", RELOAD,                       \
       "users that grab from one address (IPv6: /64) within 10 minutes; what more of them win is "  \
       "held; 0: no such rule")                                                                     \
     X(risk, hold_steady_pct, INT, "5", 0, 50, "%", RELOAD,                                         \
@@ -107,7 +107,8 @@
     X(risk, utc_offset_min, INT, "480", -720, 840, "min", RESTART,                                 \
       "when a day begins for the rules that count by day")                                         \
     X(risk, address_header, STR, "", 0, 40, "", RESTART,                                           \
-      "header (lower case) in which a trusted proxy gives the client's address; empty: the "       \
+      "x-real-ip or x-forwarded-for: where a trusted proxy gives the client's address; empty: "    \
+      "the "                                                                                       \
       "socket's")                                                                                  \
     X(risk, address_key_file, STR, "", 0, 4000, "", RESTART,                                       \
       "file whose content keys the hashes of addresses, the same on all servers; empty: random "   \

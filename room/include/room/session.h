@@ -55,6 +55,7 @@ struct session {
         since_s; /* when the user registered, seconds since 1970; 0 when the token says nothing */
     int64_t user_id; /* from the token and from nowhere else */
     int64_t token_exp_s;
+    uint64_t address; /* keyed hash of where he comes from; 0: not to be counted */
     char name[RR_NAME_MAX_BYTES + 1];
     char *rooms; /* ",r1,r2," allowed rooms, NULL with all_rooms; owned */
     void *conn;  /* the transport's */

@@ -152,6 +152,17 @@ static void fanout_work(void *arg)
     (void)arg;
 }
 
+/* Risk control asks the books: what tests it turns its rule on. */
+static void rules_off(struct rr_conf *c)
+{
+    c->risk_deny_own = false;
+    c->risk_deny_grabs_per_min = 0;
+    c->risk_deny_early_grabs = 0;
+    c->risk_hold_accounts_per_address = 0;
+    c->risk_hold_steady_pct = 0;
+    c->risk_hold_fresh_s = 0;
+}
+
 struct fake_worker *fake_worker_create(void)
 {
     void *p = NULL;
@@ -165,6 +176,7 @@ struct fake_worker *fake_worker_create(void)
     fake = f;
     w = &f->w;
     RR_ASSERT(rr_conf_load(&f->conf, NULL, NULL, 0, message, sizeof(message)) == RR_OK);
+    rules_off(&f->conf);
     rr_clock_fake_init(&f->clock, 1000000000, 1800000000000);
     fake_bus_init(&f->bus);
     f->pool = (struct pool_grab){.impl = f,
@@ -195,6 +207,7 @@ struct fake_worker *fake_worker_create(void)
                                            .arg = w});
     w->rains = rains_create();
     w->sanctions = sanctions_create(64);
+    w->guard = risk_guard_create(w);
     w->grabs = grab_path_create(w);
     hub_on_bus_state(w->hub, true);
     return f;
@@ -213,6 +226,7 @@ void fake_worker_destroy(struct fake_worker *f)
             f->nexts[i].done(f->nexts[i].arg, RR_UNAVAILABLE, 0);
     }
     fake_bus_fini(&f->bus);
+    risk_guard_close(w->guard);
     grab_path_destroy(w->grabs);
     for (uint32_t i = 0; i < FAKE_POOL_CALLS; i++) {
         if (f->calls[i].done)
@@ -227,6 +241,7 @@ void fake_worker_destroy(struct fake_worker *f)
     session_table_destroy(w->sessions);
     rains_destroy(w->rains);
     sanctions_destroy(w->sanctions);
+    risk_guard_destroy(w->guard);
     RR_ASSERT(uv_loop_close(&w->loop) == 0);
     rr_conf_fini(&f->conf);
     free(f);
