@@ -48,7 +48,7 @@ const struct verify_query verify_more[] = {
          "CONCAT(e.code, ':', e.shard)") " WHERE (e.settled <> COALESCE(x.paid, 0)"
                                          " OR e.refunded <> COALESCE(x.back, 0))",
      ""},
-    {"log_escrow", VERIFY_ALL, "", true,
+    {"log_escrow", VERIFY_FULL, "", true,
      "SELECT LEFT(x.account_id, 22), CONCAT(x.account_id, ': no such escrow, log ', x.sum),"
      " ABS(x.sum) FROM (SELECT account_id, SUM(delta) AS sum FROM account_log"
      " WHERE account_kind = 'escrow' GROUP BY account_id HAVING SUM(delta) <> 0) x"

@@ -86,7 +86,7 @@ const struct verify_query verify_queries[] = {
      " ON x.account_id = " ASCII(
          "w.user_id") " WHERE w.balance <> COALESCE(x.b, 0) OR w.frozen <> COALESCE(x.f, 0)",
      ""},
-    {"log_wallet", VERIFY_ALL, "", true,
+    {"log_wallet", VERIFY_FULL, "", true,
      "SELECT '', CONCAT('user ', x.account_id, ': no wallet, log ', x.sum), ABS(x.sum)"
      " FROM (SELECT account_id, SUM(delta) AS sum FROM account_log"
      " WHERE account_kind IN ('balance', 'frozen') GROUP BY account_id HAVING SUM(delta) <> 0) "

@@ -9,7 +9,7 @@ enum verify_scope {
     VERIFY_BIZ,  /* narrowed to the grants of one rain in the log, by their biz ids */
     VERIFY_LOG,  /* narrowed to the log rows of one rain, by their biz ids */
     VERIFY_ALL,  /* only over the whole books */
-    VERIFY_FULL  /* the same, and not in quick runs */
+    VERIFY_FULL  /* the same, and not in quick runs: conservation sees it too */
 };
 
 /* Rows: code, text, fen that are not where they should be. The narrowing goes between head and tail. */

@@ -58,6 +58,10 @@ test("clean books need no repair", async () => {
   assert.deepEqual([json.entries, json.undecided, json.applied], [[], 0, false], stdout);
   assert.match((await ok(code)).stdout, /nothing to repair/);
   assert.match((await ok("--wallets")).stdout, /nothing to repair/);
+  const blind = await stack.ctl(["--set", "redis.url=redis://127.0.0.1:1/0", "repair", code, "--json"]);
+  assert.equal(blind.code, 0, blind.stderr);
+  assert.match(blind.json.notes, /shard 0: Redis was not read .*not compared/);
+  assert.deepEqual((await stack.ctl(["verify", "--quick", "--json"])).json, {ok: true, unaccounted_fen: 0, findings: []});
 });
 
 test("a told conflict holds up the end until it is accepted: the platform pays", async () => {
@@ -150,6 +154,7 @@ test("usage", async () => {
     [code, "--make-good"], ["--log", "--apply", "--plan", "x"], [code, "more"], [code, "--bogus"]]) {
     assert.equal((await stack.ctl(["repair", ...args])).code, 2, args.join(" "));
   }
+  assert.equal((await stack.ctl(["verify", "--all", "--quick"])).code, 2);
   assert.match((await stack.ctl(["repair", code])).stderr, /NOT_FOUND/);
   const {code: rain} = await played("660");
   assert.match((await stack.ctl(["repair", rain, "--accept", "c999"])).stderr, /BAD_REQUEST/);

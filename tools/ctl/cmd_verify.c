@@ -12,8 +12,9 @@ static void on_finding(void *arg, const struct ledger_finding *f)
 {
     json_t *list = arg;
 
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "code", f->code, "invariant",
-                                          f->invariant, "text", f->text));
+    json_array_append_new(list,
+                          json_pack("{s:s, s:s, s:I, s:s}", "code", f->code, "invariant",
+                                    f->invariant, "fen", (json_int_t)f->fen, "text", f->text));
 }
 
 static void print_table(const json_t *findings, int64_t unaccounted_fen)
@@ -35,13 +36,14 @@ static void print_table(const json_t *findings, int64_t unaccounted_fen)
            json_array_size(findings) || unaccounted_fen ? "NOT CLEAN" : "clean");
 }
 
-static int verify(const struct ctl *ctl, struct ledger *ledger, const char *code)
+static int verify(const struct ctl *ctl, struct ledger *ledger, const char *code, bool quick)
 {
     json_t *findings = json_array();
     int64_t unaccounted_fen = 0;
     int rc = CTL_OK;
 
-    enum rr_err err = ledger_verify(ledger, code, on_finding, findings, &unaccounted_fen);
+    enum rr_err err = quick ? ledger_verify_quick(ledger, on_finding, findings, &unaccounted_fen)
+                            : ledger_verify(ledger, code, on_finding, findings, &unaccounted_fen);
     bool ok = err == RR_OK && json_array_size(findings) == 0 && unaccounted_fen == 0;
     if (err == RR_NOT_FOUND) {
         rc = ctl_fail("NOT_FOUND: no rain has the code %s", code ? code : "");
@@ -62,16 +64,17 @@ static int verify(const struct ctl *ctl, struct ledger *ledger, const char *code
 int cmd_verify(struct ctl *ctl)
 {
     bool all = false;
+    bool quick = false;
     const char *code = NULL;
     struct ledger *ledger = NULL;
-    const struct ctl_option options[] = {{"--all", NULL, &all}};
+    const struct ctl_option options[] = {{"--all", NULL, &all}, {"--quick", NULL, &quick}};
     size_t n;
     int rc = ctl_options(ctl, options, RR_COUNTOF(options), &code, 1, &n);
 
     if (rc != CTL_OK)
         return rc;
-    if (all && code)
-        return ctl_usage_error("verify CODE, or verify --all");
+    if (all + quick + (code != NULL) > 1)
+        return ctl_usage_error("verify CODE, or verify --all, or verify --quick");
     if (code && !rain_code_valid(rr_slice_str(code)))
         return ctl_usage_error("\"%s\" is not the code of a rain", code);
     struct ledger_opts opts = {.url = ctl->conf.mysql_url,
@@ -81,7 +84,7 @@ int cmd_verify(struct ctl *ctl)
     ledger_global_init();
     if (ledger_create(&ledger, &opts) != RR_OK)
         return ctl_fail("mysql.url is malformed");
-    rc = verify(ctl, ledger, code);
+    rc = verify(ctl, ledger, code, quick);
     ledger_destroy(ledger);
     return rc;
 }
