@@ -66,6 +66,7 @@ enum result_code result_of(enum rr_err err)
     case RR_NOT_FOUND: return RESULT_NOT_FOUND;
     case RR_UNAUTHORIZED: return RESULT_UNAUTHORIZED;
     case RR_NO_MONEY: return RESULT_CONFLICT; /* with the state of the wallet */
+    case RR_OVER_BUDGET: return RESULT_OVER_BUDGET;
     case RR_FULL: return RESULT_BUSY;
     case RR_TOO_BIG: return RESULT_BAD_REQUEST;
     case RR_MALFORMED: return RESULT_BAD_REQUEST;

@@ -28,6 +28,33 @@ enum rr_err gate_check(const struct live_rain *r, const char *room_id, int64_t u
     return RR_OK;
 }
 
+static bool is_listed(const struct live_rain *r, int64_t user_id)
+{
+    uint32_t lo = 0;
+    uint32_t hi = r->allowed_n;
+
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+
+        if (r->allowed[mid] < user_id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < r->allowed_n && r->allowed[lo] == user_id;
+}
+
+enum rr_err gate_eligible(const struct live_rain *r, const struct gate_user *u)
+{
+    if (u->level < (int64_t)r->min_level || (r->new_since_s && u->since_s < r->new_since_s))
+        return RR_NOT_ELIGIBLE;
+    if (r->listed && !r->allowed)
+        return RR_BUSY;
+    if (r->listed && !is_listed(r, u->user_id))
+        return RR_NOT_ELIGIBLE;
+    return RR_OK;
+}
+
 void gate_learn(struct live_rain *r, uint32_t shard, const char *rid, bool sold_out, int64_t t1_ms)
 {
     if (strcmp(r->rid, rid) != 0) {

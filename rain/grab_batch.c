@@ -244,7 +244,8 @@ static void shard_send(struct grab_batch *b, struct shard_queue *q)
         uint32_t n = c->n < todo ? c->n : todo;
 
         for (uint32_t i = 0; i < c->n; i++)
-            items[i] = (struct pool_grab_item){c->grabs[i].user_id, c->grabs[i].seq};
+            items[i] = (struct pool_grab_item){c->grabs[i].user_id, c->grabs[i].seq,
+                                               c->grabs[i].replay_only};
         todo -= n;
         q->call = c;
         rr_fail(GRAB_BEFORE_SCRIPT);

@@ -3,18 +3,19 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { CODE_BYTES = 16, PACKETS_PER_SHARD = 50000, DURATION_DEFAULT_MS = 30000 };
+enum { CODE_BYTES = 16, PACKETS_PER_SHARD = 50000 };
 
 #define DUP UINT8_C(0xff) /* the event already happened; 0 in the table: not allowed */
 
-/* One row per state, one column per event: PREPARE, START, CLOSE, SETTLE, CANCEL. */
-static const uint8_t transitions[][RAIN_EV_CANCEL + 1] = {
-    [RAIN_CREATED] = {RAIN_PREPARED, 0, 0, 0, RAIN_CANCELLED},
-    [RAIN_PREPARED] = {DUP, RAIN_SENT, 0, 0, RAIN_CANCELLED},
-    [RAIN_SENT] = {DUP, DUP, RAIN_CLOSING, 0, 0},
-    [RAIN_CLOSING] = {DUP, DUP, DUP, RAIN_SETTLED, 0},
-    [RAIN_SETTLED] = {DUP, DUP, DUP, DUP, 0},
-    [RAIN_CANCELLED] = {0, 0, 0, 0, DUP},
+/* One row per state, one column per event: PREPARE, START, CLOSE, SETTLE, CANCEL, CALL_OFF,
+ * GIVE_BACK. */
+static const uint8_t transitions[][RAIN_EV_GIVE_BACK + 1] = {
+    [RAIN_CREATED] = {RAIN_PREPARED, 0, 0, 0, RAIN_CANCELLED, 0, 0},
+    [RAIN_PREPARED] = {DUP, RAIN_SENT, 0, 0, RAIN_CANCELLED, 0, 0},
+    [RAIN_SENT] = {DUP, DUP, RAIN_CLOSING, 0, 0, RAIN_CLOSING, 0},
+    [RAIN_CLOSING] = {DUP, DUP, DUP, RAIN_SETTLED, 0, DUP, RAIN_CANCELLED},
+    [RAIN_SETTLED] = {DUP, DUP, DUP, DUP, 0, 0, 0},
+    [RAIN_CANCELLED] = {0, 0, 0, 0, DUP, DUP, DUP},
 };
 
 enum rr_err rain_transition(enum rain_status s, enum rain_event ev, enum rain_status *next)
@@ -22,7 +23,7 @@ enum rr_err rain_transition(enum rain_status s, enum rain_event ev, enum rain_st
     uint8_t to = 0;
 
     *next = s;
-    if ((unsigned)s < RR_COUNTOF(transitions) && (unsigned)ev <= RAIN_EV_CANCEL)
+    if ((unsigned)s < RR_COUNTOF(transitions) && (unsigned)ev <= RAIN_EV_GIVE_BACK)
         to = transitions[s][ev];
     if (to == 0)
         return RR_CONFLICT;
@@ -190,12 +191,20 @@ static void spec_defaults(struct rain_spec *spec)
 {
     if (spec->kind == 0)
         spec->kind = KIND_RAIN;
+    if (spec->by == 0)
+        spec->by = KIND_BY_BACKEND;
+    if (spec->kind == KIND_EQUAL && spec->split == 0)
+        spec->split = RAIN_EQUAL;
+    if (spec->kind == KIND_PERSONAL && spec->count == 0)
+        spec->count = 1;
+    if (spec->random && spec->total_fen == 0)
+        spec->total_fen = spec->hi_fen;
     if (spec->lo_fen == 0)
         spec->lo_fen = 1;
     if (spec->hi_fen == 0)
         spec->hi_fen = spec->total_fen;
-    if (spec->duration_ms == 0)
-        spec->duration_ms = DURATION_DEFAULT_MS;
+    if (spec->duration_ms == 0 && spec->kind == KIND_RAIN)
+        spec->duration_ms = rain_kind_rule(KIND_RAIN)->open_ms;
     if (spec->limit == 0)
         spec->limit = 1;
     if (spec->split == 0)
@@ -207,8 +216,6 @@ static const char *spec_bad_name(const struct rain_spec *spec)
     struct rr_slice biz_id = slice_of_array(spec->biz_id, sizeof(spec->biz_id));
     struct rr_slice text = slice_of_array(spec->text, sizeof(spec->text));
 
-    if (!rain_kind_rule(spec->kind))
-        return "kind";
     if (spec->sender_id <= 0)
         return "sender";
     if (!rain_room_id_valid(slice_of_array(spec->room_id, sizeof(spec->room_id))))
@@ -251,6 +258,8 @@ static const char *spec_bad_play(const struct rain_spec *spec)
         return "limit";
     if (spec->shards > RR_SHARDS_MAX || spec->shards > spec->count)
         return "shards";
+    if (spec->duration_ms == 0 && spec->kind != KIND_RAIN)
+        return NULL;
     if (spec->duration_ms < RR_DURATION_MIN_MS || spec->duration_ms > RR_DURATION_MAX_MS)
         return "duration_ms";
     return NULL;
@@ -259,7 +268,9 @@ static const char *spec_bad_play(const struct rain_spec *spec)
 enum rr_err rain_spec_check(struct rain_spec *spec, const char **field)
 {
     spec_defaults(spec);
-    *field = spec_bad_name(spec);
+    *field = rain_kind_check(spec);
+    if (!*field)
+        *field = spec_bad_name(spec);
     if (!*field)
         *field = spec_bad_money(spec);
     if (!*field && spec->shards == 0)

@@ -21,6 +21,12 @@ struct rains *rains_create(void)
     return rr_xcalloc(1, sizeof(struct rains));
 }
 
+static void node_free(struct rain_node *n)
+{
+    free(n->entry.list);
+    free(n);
+}
+
 void rains_destroy(struct rains *rs)
 {
     struct rain_node *n = NULL;
@@ -30,7 +36,7 @@ void rains_destroy(struct rains *rs)
         return;
     HASH_ITER (hh, rs->by_code, n, tmp) {
         HASH_DEL(rs->by_code, n);
-        free(n);
+        node_free(n);
     }
     free(rs);
 }
@@ -60,6 +66,30 @@ static void learn_origin(struct live_rain *r, const struct unpack_value *map)
     r->kind = kind;
     if (unpack_get_str(map, "sender", &text) || unpack_user_id(text, &r->sender_id))
         r->sender_id = 0;
+}
+
+/* They never change: END and RESULT, which do not repeat them, leave them as they are. */
+static void learn_rules(struct live_rain *r, const struct unpack_value *map)
+{
+    int64_t level = 0;
+    int64_t since_s = 0;
+    int64_t listed = 0;
+
+    if (unpack_get_int(map, "min_level", &level) || unpack_get_int(map, "new_since", &since_s) ||
+        unpack_get_int(map, "listed", &listed))
+        return;
+    r->min_level = level > 0 && level <= INT32_MAX ? (uint32_t)level : 0;
+    r->new_since_s = since_s > 0 ? since_s : 0;
+    r->listed = listed > 0 && listed <= RR_USERS_MAX ? (uint32_t)listed : 0;
+}
+
+void rains_set_list(struct rain_entry *e, const int64_t *users, uint32_t n)
+{
+    free(e->list);
+    e->list = rr_xcalloc(n ? n : 1, sizeof(*e->list));
+    memcpy(e->list, users, n * sizeof(*e->list));
+    e->live.allowed = e->list;
+    e->live.allowed_n = n;
 }
 
 /* RED_PACKET_CONFIG: everything a worker must know to judge a grab. */
@@ -92,6 +122,7 @@ static enum rr_err learn_config(struct rain_entry *e, const char *room_id,
     e->live.limit = (uint32_t)limit;
     e->live.shards = (uint32_t)shards;
     learn_origin(&e->live, map);
+    learn_rules(&e->live, map);
     return RR_OK;
 }
 
@@ -136,7 +167,7 @@ enum rr_err rains_learn(struct rains *rs, const char *room_id, struct rr_slice b
     err = learn_config(&n->entry, room_id, &map);
     if (n->entry.live.count == 0) {
         HASH_DEL(rs->by_code, n);
-        free(n);
+        node_free(n);
         /* A rain given up before it started was never known here. */
         return rr_slice_eq_str(biz_code, "RED_PACKET_CANCEL") ? RR_OK : err;
     }
@@ -184,7 +215,7 @@ void rains_sweep(struct rains *rs, int64_t now_us, int64_t keep_us,
             continue;
         HASH_DEL(rs->by_code, n);
         gone(arg, n->entry.live.code);
-        free(n);
+        node_free(n);
     }
 }
 

@@ -26,8 +26,14 @@ struct session_table {
 
 enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s, int64_t *retry_after_ms)
 {
-    int64_t step_us = per_s < 1000000 ? 1000000 / per_s : 1;
-    int64_t burst_us = step_us * per_s * 2;
+    return rate_take_per(b, now_us, 1000000, per_s, retry_after_ms);
+}
+
+enum rr_err rate_take_per(struct rate_bucket *b, int64_t now_us, int64_t period_us, int64_t n,
+                          int64_t *retry_after_ms)
+{
+    int64_t step_us = n < period_us ? period_us / n : 1;
+    int64_t burst_us = step_us * n * 2;
     int64_t tat_us = b->tat_us > now_us ? b->tat_us : now_us;
 
     if (tat_us + step_us - now_us > burst_us) {

@@ -96,8 +96,7 @@ static void job_answer(struct rain_job *j)
     struct rr_buf b = {0};
 
     if (j->err != RR_OK && j->err != RR_DUPLICATE && j->err != RR_PENDING) {
-        answer_error(a, j->session_id, j->err, j->field,
-                     j->err == RR_NO_MONEY ? "the wallet does not hold that much" : NULL);
+        answer_error(a, j->session_id, j->err, j->field, rain_job_reason(j->err));
         return;
     }
     admin_json_result(j, &b);
@@ -135,6 +134,17 @@ static void route_rooms(struct admin *a, const struct admin_request *rq, struct 
     j = job_new(a, RAIN_JOB_PUSH);
     (void)rr_slice_copy(id, j->room_id, sizeof(j->room_id));
     run_with_body(a, rq, j);
+}
+
+/* The day and the money of a marketing packet are the platform's, not the caller's. */
+static struct rain_job *create_job(struct admin *a)
+{
+    struct rain_job *j = job_new(a, RAIN_JOB_CREATE);
+    int64_t minutes = rr_wall_ms(rr_clock_system()) / 60000 + a->conf->risk_utc_offset_min;
+
+    j->spec.budget_fen = a->conf->marketing_budget_fen;
+    j->spec.day = minutes / (24 * 60);
+    return j;
 }
 
 static void route_rain_list(struct admin *a, const struct admin_request *rq)
@@ -219,7 +229,7 @@ static void route_rains(struct admin *a, const struct admin_request *rq, struct 
 
     if (code.len == 0 && action.len == 0) {
         if (rq->post)
-            run_with_body(a, rq, job_new(a, RAIN_JOB_CREATE));
+            run_with_body(a, rq, create_job(a));
         else
             route_rain_list(a, rq);
         return;

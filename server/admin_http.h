@@ -6,7 +6,7 @@
 #include "admin.h"
 #include "protocol/limits.h"
 
-enum { ADMIN_BODY_MAX = 64 * 1024, ADMIN_PATH_MAX = 256 };
+enum { ADMIN_BODY_MAX = 256 * 1024, ADMIN_PATH_MAX = 256 };
 
 struct admin_request {
     uint64_t id; /* asynchronous answers hold it, never the pointer */

@@ -61,6 +61,69 @@ static enum rr_err take_user(json_t *o, const char *key, int64_t *out, const cha
     return take_int(o, key, true, 1, INT64_MAX, out, field);
 }
 
+/* A list of user ids, or the text of a frame: ids joined by commas. */
+static enum rr_err take_users(json_t *o, struct rain_job *j, const char **field)
+{
+    json_t *v = json_object_get(o, "users");
+    struct rr_buf text = {0};
+    json_t *item = NULL;
+    size_t i = 0;
+    enum rr_err err = RR_OK;
+
+    if (!v)
+        return RR_OK;
+    if (json_is_string(v))
+        rr_buf_append(&text, json_string_value(v), json_string_length(v));
+    else if (!json_is_array(v))
+        err = RR_BAD_REQUEST;
+    json_array_foreach(v, i, item)
+    {
+        if (json_is_string(item))
+            rr_buf_printf(&text, "%s%s", i ? "," : "", json_string_value(item));
+        else if (json_is_integer(item))
+            rr_buf_printf(&text, "%s%" JSON_INTEGER_FORMAT, i ? "," : "", json_integer_value(item));
+        else
+            err = RR_BAD_REQUEST;
+    }
+    if (!err)
+        err = rain_users_parse(rr_slice_of(text.p, text.len), &j->users, &j->spec.users_n);
+    rr_buf_fini(&text);
+    j->spec.users = j->users;
+    if (err)
+        *field = "users";
+    return err ? RR_BAD_REQUEST : RR_OK;
+}
+
+/* Everything beside a rain's own numbers. */
+static enum rr_err fill_rules(json_t *o, struct rain_job *j, const char **field)
+{
+    struct rain_spec *s = &j->spec;
+    json_t *random = json_object_get(o, "random");
+    char kind[17] = "rain";
+    enum rr_err err = take_str(o, "kind", false, kind, sizeof(kind), field);
+
+    s->kind = rain_kind_parse(rr_slice_str(kind));
+    if (!err && !s->kind) {
+        *field = "kind";
+        err = RR_BAD_REQUEST;
+    }
+    err = err ? err : take_int(o, "start_at", false, 1, INT64_MAX, &s->start_at_ms, field);
+    err = err ? err : take_int(o, "expire_at", false, 1, INT64_MAX, &s->expire_at_ms, field);
+    err = err ? err : take_u32(o, "level", false, &s->min_level, field);
+    err = err ? err : take_u32(o, "new_days", false, &s->new_user_days, field);
+    if (!err && json_object_get(o, "anchor"))
+        err = take_user(o, "anchor", &s->anchor_id, field);
+    else if (!err && s->kind == KIND_RAIN)
+        s->anchor_id = s->sender_id;
+    if (!err && random && !json_is_boolean(random)) {
+        *field = "random";
+        err = RR_BAD_REQUEST;
+    }
+    s->random = json_is_true(random);
+    s->by = KIND_BY_BACKEND;
+    return err ? err : take_users(o, j, field);
+}
+
 static enum rr_err fill_create(json_t *o, struct rain_job *j, const char **field)
 {
     struct rain_spec *s = &j->spec;
@@ -71,8 +134,9 @@ static enum rr_err fill_create(json_t *o, struct rain_job *j, const char **field
     err = err ? err : take_str(o, "biz_id", true, s->biz_id, sizeof(s->biz_id), field);
     err = err ? err : take_str(o, "text", false, s->text, sizeof(s->text), field);
     err = err ? err : take_str(o, "split", false, split, sizeof(split), field);
-    err = err ? err : take_int(o, "total", true, INT64_MIN, INT64_MAX, &s->total_fen, field);
-    err = err ? err : take_u32(o, "count", true, &s->count, field);
+    err = err ? err : fill_rules(o, j, field);
+    err = err ? err : take_int(o, "total", !s->random, INT64_MIN, INT64_MAX, &s->total_fen, field);
+    err = err ? err : take_u32(o, "count", s->kind != KIND_PERSONAL, &s->count, field);
     err = err ? err : take_u32(o, "limit", false, &s->limit, field);
     err = err ? err : take_u32(o, "shards", false, &s->shards, field);
     err = err ? err : take_int(o, "lo", false, 1, RR_FEN_MAX, &s->lo_fen, field);
@@ -250,6 +314,13 @@ static json_t *rain_json(const struct rain_info *r)
         "status", rain_status_name(r->status), "seed_hash", r->seed_hash);
 
     user_set(o, "sender", r->spec.sender_id);
+    user_set(o, "anchor", r->spec.anchor_id);
+    json_object_set_new(o, "kind", json_string(rain_kind_name(r->spec.kind)));
+    json_object_set_new(o, "start_at", json_integer(r->spec.start_at_ms));
+    json_object_set_new(o, "expire_at", json_integer(r->spec.expire_at_ms));
+    json_object_set_new(o, "level", json_integer(r->spec.min_level));
+    json_object_set_new(o, "new_since", json_integer(r->spec.new_since_s));
+    json_object_set_new(o, "listed", json_integer(r->spec.users_n));
     json_object_set_new(o, "lo", json_integer(r->spec.lo_fen));
     json_object_set_new(o, "hi", json_integer(r->spec.hi_fen));
     json_object_set_new(o, "duration_ms", json_integer(r->spec.duration_ms));

@@ -14,6 +14,8 @@ enum {
     NOT_GUEST = 1 << 3,
     RATE_GRAB = 1 << 4, /* which bucket pays; without one: the command bucket */
     RATE_SAY = 1 << 5,
+    RATE_SEND = 1 << 6,
+    MAY_SEND = 1 << 7, /* the token says so, or he is an anchor */
 };
 
 struct row {
@@ -30,6 +32,8 @@ static const struct row rows[] = {
     {MSG_GRAB, on_grab, NEEDS_ROOM | NOT_GUEST | RATE_GRAB},
     {MSG_MY_GRANTS, on_my_grants, 0},
     {MSG_SAY, on_say, NEEDS_ROOM | NOT_GUEST | RATE_SAY},
+    {MSG_SEND, on_send, NEEDS_ROOM | NOT_GUEST | MAY_SEND | RATE_SEND},
+    {MSG_MY_SENT, on_my_sent, 0},
     {MSG_CREATE, on_create, NEEDS_ROOM | ANCHOR},
     {MSG_PREPARE, on_prepare, NEEDS_ROOM | ANCHOR},
     {MSG_START, on_start, NEEDS_ROOM | ANCHOR},
@@ -108,6 +112,9 @@ static enum rr_err rate_check(struct worker *w, struct session *s, unsigned need
         err = rate_take(&s->rate_grab, now_us, w->conf->limits_grab_per_s, &why->retry_after_ms);
     else if (needs & RATE_SAY)
         err = rate_take(&s->rate_say, now_us, w->conf->limits_say_per_s, &why->retry_after_ms);
+    else if (needs & RATE_SEND)
+        err = rate_take_per(&s->rate_send, now_us, 60000000, w->conf->limits_send_per_min,
+                            &why->retry_after_ms);
     else
         err = rate_take(&s->rate_command, now_us, w->conf->limits_command_per_s,
                         &why->retry_after_ms);
@@ -130,6 +137,8 @@ static enum rr_err requirements_check(struct worker *w, struct session *s, unsig
         return RR_NOT_ELIGIBLE;
     }
     if ((needs & ANCHOR) && s->role != ROLE_ANCHOR)
+        return RR_NOT_ELIGIBLE;
+    if ((needs & MAY_SEND) && !s->may_send && s->role != ROLE_ANCHOR)
         return RR_NOT_ELIGIBLE;
     return RR_OK;
 }

@@ -264,6 +264,26 @@ static void gave_up(void *arg, const struct pending_grab *g)
 
 /* ---- entry ---- */
 
+static enum rr_err eligible(const struct session *s, const struct live_rain *r)
+{
+    struct gate_user u = {.user_id = s->user_id, .level = s->level, .since_s = s->since_s};
+
+    return gate_eligible(r, &u);
+}
+
+/* NOT_ELIGIBLE only for a first try: one that may have won is asked of the pool. */
+static enum rr_err gate(const struct worker *w, const struct session *s, const struct live_rain *r,
+                        const struct risk_frame *f)
+{
+    enum rr_err may = eligible(s, r);
+    enum rr_err err = gate_check(r, room_id_of(s->room), s->user_id, f->seq, f->again,
+                                 worker_rain_now_ms(w), EARLY_MS);
+
+    if (err == RR_NOT_FOUND || may == RR_OK || (may == RR_NOT_ELIGIBLE && f->again))
+        return err;
+    return may;
+}
+
 /* Into the batch of its shard, or, a moment before the opening, into the wait for it. */
 static enum rr_err enter(struct grab_path *p, const struct session *s, const struct live_rain *r,
                          const struct risk_frame *f, int64_t received_us)
@@ -273,7 +293,8 @@ static enum rr_err enter(struct grab_path *p, const struct session *s, const str
                      .user_id = s->user_id,
                      .received_us = received_us,
                      .req_id = f->req_id,
-                     .seq = f->seq};
+                     .seq = f->seq,
+                     .replay_only = eligible(s, r) != RR_OK};
     int64_t wait_ms = r->t0_ms - worker_rain_now_ms(w);
     struct pool_shard at;
     enum rr_err err = RR_OK;
@@ -305,7 +326,6 @@ enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struc
                            .req_id = m->id,
                            .seq = (uint32_t)m->u.grab.seq,
                            .again = m->u.grab.again};
-    enum rr_err gate = RR_OK;
     enum rr_err err = RR_OK;
 
     (void)why;
@@ -313,9 +333,7 @@ enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struc
     if (!e)
         return RR_NOT_FOUND;
     memcpy(f.code, e->live.code, sizeof(f.code));
-    gate = gate_check(&e->live, room_id_of(s->room), s->user_id, f.seq, f.again,
-                      worker_rain_now_ms(w), EARLY_MS);
-    err = risk_guard_check(w->guard, s, e, &f, gate);
+    err = risk_guard_check(w->guard, s, e, &f, gate(w, s, &e->live, &f));
     if (err == RR_PENDING)
         return RR_OK; /* resumed once his mark is written */
     if (!err)
@@ -337,8 +355,7 @@ void grab_path_resume(struct grab_path *p, const struct risk_frame *f, enum rr_e
     if (!err && (!e || s->state != SESSION_JOINED))
         err = RR_NOT_FOUND;
     if (!err)
-        err = gate_check(&e->live, room_id_of(s->room), s->user_id, f->seq, f->again,
-                         worker_rain_now_ms(w), EARLY_MS);
+        err = gate(w, s, &e->live, f);
     if (!err)
         err = enter(p, s, &e->live, f, rr_mono_us(w->clock));
     if (!err)

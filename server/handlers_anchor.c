@@ -6,64 +6,24 @@
 #include "base/log.h"
 #include "protocol/pack.h"
 #include "protocol/unpack.h"
+#include "packet_spec.h"
 #include "rain_job.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool fits_u32(int64_t v)
-{
-    return v >= 0 && v <= UINT32_MAX;
-}
-
-/* Numbers that do not even fit the struct; every other rule is rain_spec_check()'s. */
-static const char *spec_misfit(const struct msg *m)
-{
-    if (!fits_u32(m->u.create.count))
-        return "count";
-    if (m->u.create.has_limit && (!fits_u32(m->u.create.limit) || m->u.create.limit == 0))
-        return "limit";
-    if (m->u.create.has_shards && (!fits_u32(m->u.create.shards) || m->u.create.shards == 0))
-        return "shards";
-    if (m->u.create.has_lo && m->u.create.lo <= 0)
-        return "lo";
-    if (m->u.create.has_hi && m->u.create.hi <= 0)
-        return "hi";
-    if (m->u.create.has_duration_ms && m->u.create.duration_ms <= 0)
-        return "duration_ms";
-    if (m->u.create.has_split && rain_split_parse(m->u.create.split) == 0)
-        return "split";
-    return NULL;
-}
-
 enum rr_err on_create(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
 {
-    struct rain_job *j = NULL;
-    struct rain_spec *spec = NULL;
+    struct rain_job *j = rain_job_new(w, s, m->id, RAIN_JOB_CREATE);
 
-    why->field = spec_misfit(m);
-    if (why->field)
-        return RR_BAD_REQUEST;
-    j = rain_job_new(w, s, m->id, RAIN_JOB_CREATE);
-    spec = &j->spec;
-    spec->sender_id = s->user_id;
-    memcpy(spec->room_id, j->room_id, sizeof(spec->room_id));
-    if (!rr_slice_copy(m->u.create.biz_id, spec->biz_id, sizeof(spec->biz_id)))
-        why->field = "biz_id";
-    if (!rr_slice_copy(m->u.create.text, spec->text, sizeof(spec->text)))
-        why->field = "text";
+    why->field = packet_spec(j, &m->u.create);
     if (why->field) {
         rain_job_free(j);
         return RR_BAD_REQUEST;
     }
-    spec->total_fen = m->u.create.total;
-    spec->count = (uint32_t)m->u.create.count;
-    spec->limit = (uint32_t)m->u.create.limit;
-    spec->shards = (uint32_t)m->u.create.shards;
-    spec->lo_fen = m->u.create.lo;
-    spec->hi_fen = m->u.create.hi;
-    spec->duration_ms = m->u.create.duration_ms;
-    spec->split = m->u.create.has_split ? rain_split_parse(m->u.create.split) : 0;
+    j->spec.by = KIND_BY_ANCHOR;
+    j->spec.sender_id = s->user_id;
+    j->spec.anchor_id = s->user_id;
     return rain_job_submit(j, DB_LANE_ANCHOR);
 }
 

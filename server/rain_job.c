@@ -29,9 +29,9 @@ struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct r
     j->kind = kind;
     j->answer = answer;
     j->owner = owner;
-    j->rains = rr_xcalloc(kind == RAIN_JOB_LIST    ? RAIN_JOB_LIST_MAX
-                          : kind == RAIN_JOB_STATS ? RAIN_JOB_PAGE_MAX
-                                                   : 1,
+    j->rains = rr_xcalloc(kind == RAIN_JOB_LIST || kind == RAIN_JOB_SENT ? RAIN_JOB_LIST_MAX
+                          : kind == RAIN_JOB_STATS                       ? RAIN_JOB_PAGE_MAX
+                                                                         : 1,
                           sizeof(*j->rains));
     if (kind == RAIN_JOB_GRANTS)
         j->grants = rr_xcalloc(RAIN_JOB_GRANTS_MAX, sizeof(*j->grants));
@@ -46,6 +46,16 @@ struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct r
     return j;
 }
 
+const char *rain_job_reason(enum rr_err err)
+{
+    switch (err) {
+    case RR_NO_MONEY: return "the wallet does not hold that much";
+    case RR_OVER_BUDGET: return "the sender's budget of the day is spent";
+    case RR_FULL: return "too many unfinished packets";
+    default: return NULL;
+    }
+}
+
 /* The answer to a session: errors by the one mapping, results by rain_reply.c. */
 static void answer_session(struct rain_job *j)
 {
@@ -56,8 +66,7 @@ static void answer_session(struct rain_job *j)
 
     if (!s)
         return;
-    if (j->err == RR_NO_MONEY)
-        why.reason = "the wallet does not hold that much";
+    why.reason = rain_job_reason(j->err);
     if (j->kind == RAIN_JOB_GRAB && j->err == RR_RECOVERING)
         why.retry_after_ms = 1000;
     if (j->err != RR_OK && j->err != RR_DUPLICATE) {
@@ -94,6 +103,7 @@ void rain_job_free(struct rain_job *j)
     free(j->codes);
     free(j->wallet_log);
     free(j->payload);
+    free(j->users);
     free(j);
 }
 
@@ -189,6 +199,12 @@ static void run_saga(struct rain_job *j, struct db_ctx *ctx)
     j->rains_n = 1;
     switch (j->kind) {
     case RAIN_JOB_CREATE: j->err = saga_create(saga, &j->spec, j->rains, &j->field); break;
+    case RAIN_JOB_SEND:
+        j->err = saga_send(saga, &j->spec, j->rains, &j->field);
+        /* It is there, and goes on by itself: the answer says how far it is. */
+        if (j->err == RR_PENDING)
+            j->err = RR_OK;
+        break;
     case RAIN_JOB_PREPARE: j->err = saga_prepare(saga, &actor, j->code, j->rains); break;
     case RAIN_JOB_START:
         j->err = saga_start(saga, &actor, j->code, j->countdown_ms, j->duration_ms, j->rains);
@@ -245,6 +261,11 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
         j->err = ledger_rain_list(ctx->ledger, j->room_id[0] ? j->room_id : NULL, 0, j->rains,
                                   RAIN_JOB_LIST_MAX, &j->rains_n);
         break;
+    case RAIN_JOB_SENT:
+        j->err = ledger_rain_list(ctx->ledger, NULL, j->user_id, j->rains, RAIN_JOB_LIST_MAX,
+                                  &j->rains_n);
+        break;
+    case RAIN_JOB_PUT_LIST: j->err = saga_put_list(&ctx->saga, j->code); break;
     case RAIN_JOB_GRANTS: run_grants(j, ctx); break;
     case RAIN_JOB_GRAB: run_grab(j, ctx); break;
     case RAIN_JOB_RAIN_GRANTS: run_rain_grants(j, ctx); break;
@@ -272,8 +293,8 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
     default: run_saga(j, ctx);
     }
     if ((j->err == RR_OK || j->err == RR_DUPLICATE) && !j->any_room && !j->cached &&
-        (j->kind == RAIN_JOB_CREATE || j->kind == RAIN_JOB_CANCEL || j->kind == RAIN_JOB_LIST ||
-         j->kind == RAIN_JOB_SHOW))
+        (j->kind == RAIN_JOB_CREATE || j->kind == RAIN_JOB_SEND || j->kind == RAIN_JOB_SENT ||
+         j->kind == RAIN_JOB_CANCEL || j->kind == RAIN_JOB_LIST || j->kind == RAIN_JOB_SHOW))
         read_balance(j, ctx);
     if ((j->kind == RAIN_JOB_LIST || j->kind == RAIN_JOB_SHOW) &&
         store_sync_settle_lag(ctx->store, &j->lag_ms) != RR_OK)

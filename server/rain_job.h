@@ -29,7 +29,10 @@ enum rain_job_kind {
     RAIN_JOB_WALLET_OP,
     RAIN_JOB_WALLET_LOG,
     RAIN_JOB_PUSH,
-    RAIN_JOB_SETTLER_METRICS
+    RAIN_JOB_SETTLER_METRICS,
+    RAIN_JOB_PUT_LIST,
+    RAIN_JOB_SEND,
+    RAIN_JOB_SENT
 };
 
 enum {
@@ -60,6 +63,7 @@ struct rain_job {
     char code[RR_CODE_LEN + 1];
     char biz_id[RR_BIZ_ID_MAX + 1];
     struct rain_spec spec;
+    int64_t *users; /* of spec; owned */
     int64_t countdown_ms;
     int64_t duration_ms;
     int64_t add_ms;
@@ -80,7 +84,7 @@ struct rain_job {
     /* out */
     enum rr_err err;
     const char *field;
-    struct rain_info *rains; /* RAIN_JOB_LIST_MAX for LIST, 1 otherwise; owned */
+    struct rain_info *rains; /* RAIN_JOB_LIST_MAX for LIST and SENT, 1 otherwise; owned */
     uint32_t rains_n;
     struct rain_job_grant *grants; /* owned */
     uint32_t grants_n;
@@ -97,6 +101,8 @@ struct rain_job *rain_job_new(struct worker *w, const struct session *s, uint32_
 /* A job of anybody else. */
 struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct rain_job *j),
                                 void *owner);
+/* What a refusal is about, short English; NULL: its name says it all. */
+const char *rain_job_reason(enum rr_err err);
 void rain_job_free(struct rain_job *j);
 /* RR_OK: taken, answer() follows and the job is freed after it. Else the job is freed at once. */
 RR_MUST_CHECK enum rr_err rain_job_submit_to(struct db_pool *db, struct rain_job *j,

@@ -27,7 +27,7 @@ static void pack_rain(struct worker *w, const struct rain_info *r, struct rr_buf
         granted = live->granted;
         granted_fen = live->granted_fen;
     }
-    pack_map(b, 18);
+    pack_map(b, 22);
     pack_kv_str(b, "code", r->code);
     pack_kv_str(b, "status", rain_status_name(r->status));
     pack_kv_int(b, "total", r->spec.total_fen);
@@ -46,6 +46,41 @@ static void pack_rain(struct worker *w, const struct rain_info *r, struct rr_buf
     pack_kv_str(b, "text", r->spec.text);
     pack_kv_int(b, "created_at", r->created_at_ms);
     pack_kv_str(b, "seed_hash", r->seed_hash);
+    pack_kv_str(b, "kind", rain_kind_name(r->spec.kind));
+    pack_kv_user(b, "sender", r->spec.sender_id);
+    pack_kv_int(b, "start_at", r->spec.start_at_ms);
+    pack_kv_int(b, "expire_at", r->spec.expire_at_ms);
+}
+
+/* What a sender sees of his own packet. */
+static void pack_sent(const struct rain_info *r, struct rr_buf *b)
+{
+    pack_map(b, 14);
+    pack_kv_str(b, "code", r->code);
+    pack_kv_str(b, "room", r->spec.room_id);
+    pack_kv_str(b, "kind", rain_kind_name(r->spec.kind));
+    pack_kv_str(b, "status", rain_status_name(r->status));
+    pack_kv_int(b, "total", r->spec.total_fen);
+    pack_kv_int(b, "count", r->spec.count);
+    pack_kv_int(b, "settled", r->settled_count);
+    pack_kv_int(b, "settled_fen", r->settled_fen);
+    pack_kv_int(b, "refunded_fen", r->refunded_fen);
+    pack_kv_int(b, "remain_fen", r->remain_fen);
+    pack_kv_int(b, "end_at", r->t1_ms);
+    pack_kv_int(b, "expire_at", r->spec.expire_at_ms);
+    pack_kv_str(b, "text", r->spec.text);
+    pack_kv_int(b, "created_at", r->created_at_ms);
+}
+
+static void build_sent(struct worker *w, const struct rain_job *j, struct rr_buf *b)
+{
+    msg_reply_begin(b, j->req_id, RESULT_OK, 3);
+    pack_kv_int(b, "balance", j->wallet.balance_fen);
+    pack_kv_int(b, "now", worker_rain_now_ms(w));
+    pack_cstr(b, "sent");
+    pack_array(b, j->rains_n);
+    for (uint32_t i = 0; i < j->rains_n; i++)
+        pack_sent(&j->rains[i], b);
 }
 
 static void build_list(struct worker *w, const struct rain_job *j, struct rr_buf *b)
@@ -101,6 +136,18 @@ void rain_reply_build(struct worker *w, const struct rain_job *j, struct rr_buf 
         pack_kv_int(b, "no", j->grants->row.packet_no);
         pack_kv_int(b, "amount", j->grants->row.amount_fen);
         pack_kv_int(b, "left", 0);
+        return;
+    case RAIN_JOB_SENT: build_sent(w, j, b); return;
+    case RAIN_JOB_SEND:
+        msg_reply_begin(b, j->req_id, RESULT_OK, 8);
+        pack_kv_str(b, "code", r->code);
+        pack_kv_str(b, "kind", rain_kind_name(r->spec.kind));
+        pack_kv_str(b, "status", rain_status_name(r->status));
+        pack_kv_int(b, "total", r->spec.total_fen);
+        pack_kv_int(b, "count", r->spec.count);
+        pack_kv_int(b, "end_at", r->t1_ms);
+        pack_kv_str(b, "seed_hash", r->seed_hash);
+        pack_kv_int(b, "balance", j->wallet.balance_fen);
         return;
     case RAIN_JOB_CREATE:
         msg_reply_begin(b, j->req_id, RESULT_OK, 7);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "protocol/pack.h"
+#include "rain_job.h"
 #include "worker.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 enum {
     TICKER_US = 200000,       /* RED_PACKET_TICK at most this often per rain */
     TICKER_AFTER_MS = 2000,   /* the last grants are still counted after the end */
+    LIST_AGAIN_US = 1000000,  /* a list that is not there is asked for again */
     RAIN_KEEP_US = 600000000, /* a rain is remembered this long after its end */
 };
 
@@ -93,6 +95,56 @@ static void ask_sums(struct worker *w, struct rain_entry *e)
     w->pool->sums(w->pool->impl, e->live.code, e->live.shards, on_sums, t);
 }
 
+/* ---- lists of named users ---- */
+
+static void list_restored(struct rain_job *j)
+{
+    (void)j; /* the next tick asks again */
+}
+
+/* Redis lost it, as it may lose a whole rain: the books have it. */
+static void restore_list(struct worker *w, const char *code)
+{
+    struct rain_job *j = rain_job_alloc(RAIN_JOB_PUT_LIST, list_restored, w);
+
+    memcpy(j->code, code, sizeof(j->code));
+    log_warn("list_missing", "the named users of %s are not in Redis, put there again", code);
+    if (rain_job_submit(j, DB_LANE_ANCHOR) != RR_OK)
+        log_warn("list_missing", "no database thread is free, tried again");
+}
+
+static void on_list(void *arg, enum rr_err err, const int64_t *users, uint32_t n)
+{
+    struct sums_ticket *t = arg;
+    struct rain_entry *e = rains_find(t->w->rains, rr_slice_str(t->code));
+
+    if (e)
+        e->list_inflight = false;
+    if (e && !err && n == e->live.listed)
+        rains_set_list(e, users, n);
+    else if (e && (err == RR_NOT_FOUND || !err))
+        restore_list(t->w, t->code);
+    free(t);
+}
+
+/* Until it is here the rain's grabs are BUSY. */
+static void list_watch(void *arg, struct rain_entry *e)
+{
+    struct worker *w = arg;
+    int64_t now_us = rr_mono_us(w->clock);
+    struct sums_ticket *t = NULL;
+
+    if (!e->live.listed || e->live.allowed || e->list_inflight || !w->bus_up ||
+        (e->list_asked_us && now_us - e->list_asked_us < LIST_AGAIN_US))
+        return;
+    t = rr_xcalloc(1, sizeof(*t));
+    t->w = w;
+    memcpy(t->code, e->live.code, sizeof(t->code));
+    e->list_inflight = true;
+    e->list_asked_us = now_us;
+    w->pool->allowed(w->pool->impl, e->live.code, on_list, t);
+}
+
 static void rain_tick(void *arg, struct rain_entry *e)
 {
     struct worker *w = arg;
@@ -122,6 +174,7 @@ static void rain_gone(void *arg, const char *code)
 void rain_watch_tick(struct worker *w)
 {
     rains_each(w->rains, rain_tick, w);
+    rains_each(w->rains, list_watch, w);
     rains_sweep(w->rains, rr_mono_us(w->clock), RAIN_KEEP_US, rain_gone, w);
 }
 
@@ -139,6 +192,7 @@ void rain_watch_state(void *worker, const char *room_id, struct rr_slice biz_cod
 
     if (rains_learn(w->rains, room_id, biz_code, payload, rr_mono_us(w->clock)) != RR_OK)
         log_warn("rain_state", "a push of a rain does not say what a worker needs, ignored");
+    rains_each(w->rains, list_watch, w);
     if (rr_slice_eq_str(biz_code, "RED_PACKET_RESULT"))
         rains_each(w->rains, end_before_result, w);
 }

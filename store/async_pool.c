@@ -1,9 +1,12 @@
 /* The port pool_grab: grabs, outbox, sums. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "rain/rain.h"
 #include "store_private.h"
 
 struct grab_call {
@@ -24,6 +27,18 @@ static void on_grab(void *arg, enum rr_err err, const redisReply *reply)
     }
     call->done(call->arg, err, err ? NULL : &out);
     free(call);
+}
+
+struct seq_word {
+    char s[16];
+};
+
+static struct seq_word replay_word(uint32_t seq)
+{
+    struct seq_word w;
+
+    snprintf(w.s, sizeof(w.s), "r%" PRIu32, seq);
+    return w;
 }
 
 static void pool_grab(void *impl, const struct pool_shard *at, const struct pool_grab_item *items,
@@ -48,7 +63,10 @@ static void pool_grab(void *impl, const struct pool_shard *at, const struct pool
     redis_cmd_int(&cmd, at->shard);
     for (uint32_t i = 0; i < n; i++) {
         redis_cmd_int(&cmd, items[i].user_id);
-        redis_cmd_int(&cmd, items[i].seq);
+        if (items[i].replay_only)
+            redis_cmd_str(&cmd, replay_word(items[i].seq).s);
+        else
+            redis_cmd_int(&cmd, items[i].seq);
     }
     redis_conn_call(s->cmd, &script_pool_grab, &cmd, on_grab, call);
 }
@@ -132,6 +150,38 @@ static void pool_sums(void *impl, const char *code, uint32_t shards, pool_sums_f
     }
 }
 
+struct allowed_call {
+    pool_allowed_fn done;
+    void *arg;
+};
+
+static void on_allowed(void *arg, enum rr_err err, const redisReply *reply)
+{
+    struct allowed_call *call = arg;
+    int64_t *users = NULL;
+    uint32_t n = 0;
+
+    if (!err && reply->type == REDIS_REPLY_NIL)
+        err = RR_NOT_FOUND;
+    else if (!err && rain_users_parse(reply_slice(reply), &users, &n))
+        err = RR_CORRUPT;
+    call->done(call->arg, err, users, n);
+    free(users);
+    free(call);
+}
+
+static void pool_allowed(void *impl, const char *code, pool_allowed_fn done, void *arg)
+{
+    struct store_async *s = impl;
+    struct allowed_call *call = rr_xcalloc(1, sizeof(*call));
+    struct redis_cmd cmd = {0};
+
+    call->done = done;
+    call->arg = arg;
+    redis_cmd_strs(&cmd, "GET", key_rain(s->ns, "allow", code).s, (char *)NULL);
+    redis_conn_call(s->cmd, NULL, &cmd, on_allowed, call);
+}
+
 struct next_call {
     pool_next_fn done;
     void *arg;
@@ -172,6 +222,7 @@ static void pool_next_seq(void *impl, const struct pool_shard *at, int64_t user_
 void store__pool_init(struct store_async *s)
 {
     s->pool = (struct pool_grab){.impl = s,
+                                 .allowed = pool_allowed,
                                  .grab = pool_grab,
                                  .outbox_del = pool_outbox_del,
                                  .sums = pool_sums,

@@ -17,7 +17,7 @@ struct store_key {
 
 /* redpkt:{code:s}:<part>, part list, state, users, outbox, sweep, tmp:… */
 struct store_key key_pool(const char *ns, const struct pool_shard *at, const char *part);
-/* redpkt:<name>:{code}, name init:lock, prepare:ok, notify */
+/* redpkt:<name>:{code}, name init:lock, prepare:ok, notify, allow */
 struct store_key key_rain(const char *ns, const char *name, const char *code);
 /* redpkt:<name>:{bucket}, name total_get_count, total_get_price */
 struct store_key key_bucket(const char *ns, const char *name, const char *code);

@@ -101,8 +101,8 @@ static bool parse_item(struct rr_slice s, struct pool_grab_result *out)
         char letter;
         enum rr_err rc;
     } refusals[] = {
-        {'N', RR_NOT_STARTED}, {'E', RR_ENDED},    {'B', RR_BUSY},
-        {'L', RR_LIMIT},       {'S', RR_SOLD_OUT}, {'X', RR_RECOVERING},
+        {'N', RR_NOT_STARTED}, {'E', RR_ENDED},      {'B', RR_BUSY},         {'L', RR_LIMIT},
+        {'S', RR_SOLD_OUT},    {'X', RR_RECOVERING}, {'D', RR_NOT_ELIGIBLE},
     };
     struct rr_slice tail = s.len > 2 ? rr_slice_of(s.p + 2, s.len - 2) : (struct rr_slice){0};
     uint64_t next = 0;

@@ -83,6 +83,25 @@ enum rr_err sync__fill_list(struct store_sync *s, const struct store_key *tmp,
     return err;
 }
 
+/* The list as one string: a worker reads it whole, once per packet. */
+static enum rr_err pool_allow(void *impl, const char *code, const int64_t *users, uint32_t n)
+{
+    struct store_sync *s = impl;
+    struct store_key key = key_rain(s->ns, "allow", code);
+    struct redis_cmd cmd = {0};
+    struct rr_buf text = {0};
+    enum rr_err err = RR_TOO_BIG;
+
+    for (uint32_t i = 0; i < n; i++)
+        rr_buf_printf(&text, "%s%" PRId64, i ? "," : "", users[i]);
+    if (!text.failed) {
+        redis_cmd_strs(&cmd, "SET", key.s, text.p ? text.p : "", (char *)NULL);
+        err = sync__run(s, NULL, &cmd);
+    }
+    rr_buf_fini(&text);
+    return err;
+}
+
 static enum rr_err seal_verdict(const redisReply *r, const struct pool_seal *p,
                                 char rid[RR_RID_LEN + 1])
 {
@@ -329,6 +348,8 @@ static enum rr_err pool_retire(void *impl, const struct pool_shard *at)
         err = expire_marker(s, "prepare:ok", at->code);
     if (!err)
         err = expire_marker(s, "notify", at->code);
+    if (!err)
+        err = expire_marker(s, "allow", at->code);
     return err;
 }
 
@@ -406,6 +427,7 @@ void sync__pool_init(struct store_sync *s)
     s->pool = (struct pool_admin){
         .impl = s,
         .now_ms = pool_now_ms,
+        .allow = pool_allow,
         .seal = pool_seal,
         .open = pool_open,
         .extend = pool_extend,

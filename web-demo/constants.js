@@ -13,6 +13,8 @@ export const OP = Object.freeze({
   GRAB: 5,
   MY_GRANTS: 6,
   SAY: 7,
+  SEND: 8,
+  MY_SENT: 9,
   CREATE: 32,
   PREPARE: 33,
   START: 34,
@@ -46,6 +48,7 @@ export const RESULT = Object.freeze({
   UNAVAILABLE: 13,
   NOT_FOUND: 14,
   UNAUTHORIZED: 15,
+  OVER_BUDGET: 16,
 });
 
 /** Of each result code: whether asking again can help, and what to tell people. */
@@ -66,6 +69,7 @@ export const RESULT_INFO = Object.freeze({
   13: {name: "UNAVAILABLE", retryable: true, zh: "依赖的服务暂不可用", en: "A service this needs is unavailable"},
   14: {name: "NOT_FOUND", retryable: false, zh: "不存在或不可见", en: "No such thing, or not yours to see"},
   15: {name: "UNAUTHORIZED", retryable: false, zh: "未登录", en: "Not authenticated"},
+  16: {name: "OVER_BUDGET", retryable: false, zh: "超出今日预算", en: "The budget of the day is spent"},
 });
 
 /** Close codes. From 4000 on: below 4500 come back, from 4500 on do not. */
@@ -125,6 +129,8 @@ export const BIZ = Object.freeze({
   ROOM_COUNT: "ROOM_COUNT",
   GRANT_SETTLED: "GRANT_SETTLED",
   GRAB_RESULT: "GRAB_RESULT",
+  INVITE: "INVITE",
+  SENT_REPORT: "SENT_REPORT",
   SAY: "SAY",
   ANNOUNCE: "ANNOUNCE",
   MUTED: "MUTED",

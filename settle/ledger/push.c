@@ -48,7 +48,7 @@ enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_m
 {
     struct rr_buf b = {0};
 
-    pack_map(&b, 19);
+    pack_map(&b, rain_restricted(&r->spec) ? 22 : 19);
     pack_kv_str(&b, "config_code", r->code);
     pack_kv_str(&b, "room", r->spec.room_id);
     pack_kv_int(&b, "total_count", r->spec.count);
@@ -65,6 +65,11 @@ enum rr_err push_config(struct saga *s, const struct rain_info *r, int64_t now_m
     pack_kv_user(&b, "sender", r->spec.sender_id);
     pack_kv_str(&b, "kind", rain_kind_name(r->spec.kind));
     pack_kv_ms(&b, "sold_out_at", r->sold_out_at_ms);
+    if (rain_restricted(&r->spec)) {
+        pack_kv_int(&b, "min_level", r->spec.min_level);
+        pack_kv_int(&b, "new_since", r->spec.new_since_s);
+        pack_kv_int(&b, "listed", r->spec.users_n);
+    }
     return push(s, r, "RED_PACKET_CONFIG", &b, 0);
 }
 

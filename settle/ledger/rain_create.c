@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 #include "ledger_impl.h"
+#include "rain_rules.h"
 
 struct creation {
     const struct rain_spec *spec;
@@ -22,17 +23,29 @@ struct creation {
     } shards[RR_SHARDS_MAX];
 };
 
-/* What a repeated create must say again. */
+/* What a repeated create must say again, beside a rain's own numbers; nothing for a plain rain. */
+static void hash_rules(const struct rain_spec *s, struct rr_buf *text)
+{
+    if (s->kind == KIND_RAIN && !s->start_at_ms && !s->expire_at_ms)
+        return;
+    rr_buf_printf(text, "|%s|%" PRId64 "|%" PRId64 "|%u|%u|%d|%d", rain_kind_name(s->kind),
+                  s->start_at_ms, s->expire_at_ms, s->min_level, s->new_user_days, (int)s->random,
+                  (int)s->send);
+    for (uint32_t i = 0; i < s->users_n; i++)
+        rr_buf_printf(text, ",%" PRId64, s->users[i]);
+}
+
 static void payload_hash(const struct rain_spec *s, uint8_t out[32])
 {
-    char text[512];
-    int n = snprintf(text, sizeof(text),
-                     "%s|%" PRId64 "|%u|%" PRId64 "|%" PRId64 "|%d|%u|%u|%" PRId64 "|%s",
-                     s->room_id, s->total_fen, s->count, s->lo_fen, s->hi_fen, (int)s->split,
-                     s->limit, s->shards, s->duration_ms, s->text);
+    struct rr_buf text = {0};
 
-    RR_ASSERT(n > 0 && (size_t)n < sizeof(text));
-    crypto_hash_sha256(out, (const unsigned char *)text, (unsigned long long)n);
+    rr_buf_printf(&text, "%s|%" PRId64 "|%u|%" PRId64 "|%" PRId64 "|%d|%u|%u|%" PRId64 "|%s",
+                  s->room_id, s->total_fen, s->count, s->lo_fen, s->hi_fen, (int)s->split, s->limit,
+                  s->shards, s->duration_ms, s->text);
+    hash_rules(s, &text);
+    RR_ASSERT(!text.failed);
+    crypto_hash_sha256(out, (const unsigned char *)text.p, (unsigned long long)text.len);
+    rr_buf_fini(&text);
 }
 
 static enum rr_err draw(struct ledger *l, struct creation *c)
@@ -44,7 +57,9 @@ static enum rr_err draw(struct ledger *l, struct creation *c)
     r->spec = *c->spec;
     r->status = RAIN_CREATED;
     r->split_version = RAIN_SPLIT_VERSION;
-    r->remain_fen = c->spec->total_fen;
+    if (r->spec.random)
+        rain_draw_total(&r->spec);
+    r->remain_fen = r->spec.total_fen;
     rain_code_new(r->code);
     rain_seed_new(r->seed);
     rain_seed_hash(r->seed, r->seed_hash);
@@ -73,15 +88,18 @@ static enum rr_err insert_config(struct ledger *l, const struct creation *c)
         l->db,
         "INSERT INTO t_red_packet_config (anchor_id, sender_id, kind, room_id, config_code, status,"
         " total_price, total_count, split, split_ver, lo, hi, limit_per_user, shards, seed,"
-        " seed_hash, duration_ms, text, req_id, payload_hash, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        DB_ARGS(db_int(s->sender_id), db_int(s->sender_id), db_str(rain_kind_name(s->kind)),
+        " seed_hash, duration_ms, text, req_id, payload_hash, created_at,"
+        " start_at, expire_at, min_level, new_since, list_count)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        DB_ARGS(db_int(s->anchor_id), db_int(s->sender_id), db_str(rain_kind_name(s->kind)),
                 db_str(s->room_id), db_str(r->code), db_int(r->status), db_int(s->total_fen),
                 db_int(s->count), db_int(s->split), db_int(r->split_version), db_int(s->lo_fen),
                 db_int(s->hi_fen), db_int(s->limit), db_int(s->shards),
                 db_bytes(r->seed, sizeof(r->seed)), db_str(r->seed_hash), db_int(s->duration_ms),
                 db_str(s->text), db_str(s->biz_id),
-                db_bytes(c->payload_hash, sizeof(c->payload_hash)), db_int(r->created_at_ms)),
+                db_bytes(c->payload_hash, sizeof(c->payload_hash)), db_int(r->created_at_ms),
+                s->start_at_ms ? db_int(s->start_at_ms) : db_null(), db_int(s->expire_at_ms),
+                db_int(s->min_level), db_int(s->new_since_s), db_int(s->users_n)),
         NULL);
 }
 
@@ -154,7 +172,9 @@ static enum rr_err create_tx(struct ledger *l, void *arg)
     c->out->created_at_ms = ledger__now_ms();
     err = insert_config(l, c);
     if (!err)
-        err = take_balance(l, c->spec->sender_id, c->spec->total_fen, &after_fen);
+        err = ledger__rain_rules(l, c->out);
+    if (!err)
+        err = take_balance(l, c->out->spec.sender_id, c->out->spec.total_fen, &after_fen);
     if (!err)
         err = ledger__risk_create(l, c->spec->sender_id, c->out->created_at_ms, &c->day_fen);
     if (!err)
@@ -196,6 +216,10 @@ enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec,
     err = created_before(l, c);
     if (err != RR_NOT_FOUND)
         goto out;
+    if (rain_times_check(&copy, ledger__now_ms())) {
+        err = RR_BAD_REQUEST;
+        goto out;
+    }
     err = draw(l, c);
     if (!err)
         err = ledger__tx(l, create_tx, c);
@@ -206,6 +230,7 @@ enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec,
     if (err == RR_NOT_ELIGIBLE)
         ledger__risk_create_denied(l, copy.sender_id, c->day_fen);
 out:
+    out->spec.users = NULL; /* the caller's */
     free(c->amounts_fen);
     free(c->shard_fen);
     free(c);

@@ -10,8 +10,9 @@
     "c.config_code, c.sender_id, c.room_id, c.req_id, c.text, c.total_price, c.lo, c.hi,"          \
     " c.duration_ms, c.total_count, c.limit_per_user, c.shards, c.split, c.split_ver, c.seed,"     \
     " c.seed_hash, c.status, c.t0, c.t1, c.created_at, c.total_get, c.total_get_price,"            \
-    " c.max_get_price, c.sold_out_at, c.payload_hash, c.kind"
-enum { COLS = 26 };
+    " c.max_get_price, c.sold_out_at, c.payload_hash, c.kind,"                                     \
+    " c.anchor_id, c.start_at, c.expire_at, c.min_level, c.new_since, c.list_count, c.called_off"
+enum { COLS = 33 };
 /* Sums by the escrow's primary key: joined and grouped they would be sorted. */
 #define RAIN_SUM(escrow, column)                                                                   \
     ", (SELECT SUM(e." column ") FROM " escrow " e WHERE e.code = c.config_code)"
@@ -54,6 +55,13 @@ static void row_read(const struct db_rows *r, uint32_t i, struct rain_info *out)
     out->max_get_fen = db_i64(r, i, 22);
     out->sold_out_at_ms = db_i64(r, i, 23);
     spec->kind = rain_kind_parse(db_text(r, i, 25));
+    spec->anchor_id = db_i64(r, i, 26);
+    spec->start_at_ms = db_i64(r, i, 27);
+    spec->expire_at_ms = db_i64(r, i, 28);
+    spec->min_level = (uint32_t)db_i64(r, i, 29);
+    spec->new_since_s = db_i64(r, i, 30);
+    spec->users_n = (uint32_t)db_i64(r, i, 31);
+    out->called_off = db_i64(r, i, 32) != 0;
     if (r->cols > COLS) {
         out->settled_fen = db_i64(r, i, COLS);
         out->refunded_fen = db_i64(r, i, COLS + 1);

@@ -9,7 +9,7 @@
 #include "protocol/pack.h"
 #include "protocol/unpack.h"
 
-enum { STATS_VERSION = 1, STATS_TEXTS = 4 };
+enum { STATS_VERSION = 2, STATS_TEXTS = 4 };
 
 /* One table, so that both directions agree: the integers of a rain, in order. */
 /* clang-format off */
@@ -24,6 +24,8 @@ enum { STATS_VERSION = 1, STATS_TEXTS = 4 };
     X(spec.shards)                                                                                 \
     X(spec.split)                                                                                  \
     X(spec.kind)                                                                                   \
+    X(spec.start_at_ms)                                                                            \
+    X(spec.expire_at_ms)                                                                           \
     X(status)                                                                                      \
     X(t0_ms)                                                                                       \
     X(t1_ms)                                                                                       \

@@ -194,22 +194,37 @@ static enum rr_err nothing_left(struct ledger *l, const char *code)
 
 struct settled {
     const struct rain_info *rain;
-    struct task result;
+    bool given_back; /* called off, and nothing was granted */
+    struct task last;
 };
+
+static enum rr_err arm_last(struct ledger *l, const struct rain_info *r, bool given_back,
+                            struct task *last)
+{
+    int64_t at_ms = ledger__now_ms() + TASK_INLINE_LEASE_MS;
+    struct task report;
+    enum rr_err err = task_put(l, given_back ? "cancel" : "result", r->code, 0, at_ms, last);
+
+    if (!err && r->spec.kind != KIND_RAIN)
+        err = task_put(l, "report", r->code, 0, ledger__now_ms(), &report);
+    return err;
+}
 
 /* total_get … from the grants themselves. sold_out_at stays only if every packet of every shard was granted. */
 static enum rr_err settled_tx(struct ledger *l, void *arg)
 {
     struct settled *p = arg;
     const char *code = p->rain->code;
+    enum rain_status to = RAIN_SETTLED;
     struct rain_info r;
     enum rr_err err = ledger__rain_lock(l, code, &r);
 
-    if (err || r.status == RAIN_SETTLED)
-        return err ? err : RR_DUPLICATE;
-    err = nothing_left(l, code);
     if (!err)
-        err = ledger__rain_status(l, code, RAIN_CLOSING, RAIN_SETTLED);
+        err = rain_transition(r.status, p->given_back ? RAIN_EV_GIVE_BACK : RAIN_EV_SETTLE, &to);
+    if (!err)
+        err = nothing_left(l, code);
+    if (!err)
+        err = ledger__rain_status(l, code, r.status, to);
     if (!err)
         err = db_stmt(l->db,
                       "UPDATE t_red_packet_config SET"
@@ -223,7 +238,7 @@ static enum rr_err settled_tx(struct ledger *l, void *arg)
                       DB_ARGS(db_str(code), db_str(code), db_str(code), db_str(code), db_str(code)),
                       NULL);
     if (!err)
-        err = task_put(l, "result", code, 0, ledger__now_ms() + TASK_INLINE_LEASE_MS, &p->result);
+        err = arm_last(l, &r, p->given_back, &p->last);
     if (!err)
         rr_fail(SETTLED_BEFORE_COMMIT);
     return err;
@@ -231,7 +246,7 @@ static enum rr_err settled_tx(struct ledger *l, void *arg)
 
 static enum rr_err finish(struct saga *s, const struct rain_info *r)
 {
-    struct settled p = {.rain = r};
+    struct settled p = {.rain = r, .given_back = r->called_off};
     struct escrow_row rows[RR_SHARDS_MAX];
     int64_t blocking = 0;
     enum rr_err err = escrow_read(s->ledger, r, rows);
@@ -239,6 +254,8 @@ static enum rr_err finish(struct saga *s, const struct rain_info *r)
     for (uint32_t i = 0; !err && i < r->spec.shards; i++) {
         if (rows[i].remain_fen != 0 || !rows[i].closed)
             err = RR_PENDING;
+        if (rows[i].granted_k)
+            p.given_back = false; /* it opened before it was shut: it ends as any other */
     }
     if (!err || err == RR_PENDING) {
         enum rr_err rc = open_rows(s->ledger, r->code, &blocking);
@@ -255,7 +272,7 @@ static enum rr_err finish(struct saga *s, const struct rain_info *r)
         return RR_OK;
     if (!err)
         rr_fail(SETTLED_AFTER_COMMIT);
-    if (!err && saga__run_inline(s, &p.result) != RR_OK)
+    if (!err && saga__run_inline(s, &p.last) != RR_OK)
         log_info("result_goes_on", "rain %s", r->code);
     return err;
 }

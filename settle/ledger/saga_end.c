@@ -123,18 +123,43 @@ enum rr_err saga__step_result(struct saga *s, const struct task *t, int64_t *nex
 
 struct cancel {
     const char *code;
+    int64_t rain_now_ms;
     struct task task; /* id 0: was cancelled before */
 };
+
+/* In its countdown nothing can be granted yet, but only the pool knows for sure: it is closed as any other, and what the
+ * pool says decides how it ends. */
+static enum rr_err call_off(struct ledger *l, struct cancel *p, const struct rain_info *r)
+{
+    enum rain_status to = RAIN_CLOSING;
+    enum rr_err err = rain_transition(r->status, RAIN_EV_CALL_OFF, &to);
+
+    if (!err && p->rain_now_ms >= r->t0_ms)
+        err = RR_CONFLICT;
+    if (!err)
+        err = ledger__rain_status(l, p->code, r->status, to);
+    if (!err)
+        err = db_stmt(l->db,
+                      "UPDATE t_red_packet_config SET called_off = 1, t1 = t0"
+                      " WHERE config_code = ?",
+                      DB_ARGS(db_str(p->code)), NULL);
+    if (!err)
+        err = task_put(l, "close", p->code, 0, ledger__now_ms() + TASK_INLINE_LEASE_MS, &p->task);
+    return err;
+}
 
 static enum rr_err cancel_tx(struct ledger *l, void *arg)
 {
     struct cancel *p = arg;
     struct escrow_row rows[RR_SHARDS_MAX];
     struct rain_info r;
+    struct task report;
     enum rain_status to = RAIN_CANCELLED;
     enum rr_err err = ledger__rain_lock(l, p->code, &r);
 
     p->task.id = 0;
+    if (!err && (r.status == RAIN_SENT || (r.status == RAIN_CLOSING && r.called_off)))
+        return call_off(l, p, &r);
     if (!err)
         err = rain_transition(r.status, RAIN_EV_CANCEL, &to);
     if (err == RR_DUPLICATE)
@@ -157,6 +182,12 @@ static enum rr_err cancel_tx(struct ledger *l, void *arg)
                       " WHERE code = ? AND granted_k IS NULL AND settled = 0",
                       DB_ARGS(db_str(p->code)), NULL);
     if (!err)
+        err = task_drop(l, "start", p->code);
+    if (!err)
+        err = task_drop(l, "expire", p->code);
+    if (!err && r.spec.kind != KIND_RAIN)
+        err = task_put(l, "report", p->code, 0, ledger__now_ms(), &report);
+    if (!err)
         err = task_put(l, "cancel", p->code, 0, ledger__now_ms() + TASK_INLINE_LEASE_MS, &p->task);
     if (!err)
         rr_fail(CANCEL_BEFORE_COMMIT);
@@ -169,8 +200,14 @@ enum rr_err saga_cancel(struct saga *s, const struct saga_actor *a, const char *
     struct cancel p = {.code = code};
     enum rr_err err = saga__get(s, a, code, out);
 
+    if (!err && out->status == RAIN_SENT) /* else Redis is not needed to give the money back */
+        err = s->pool->now_ms(s->pool->impl, &p.rain_now_ms);
+    else
+        p.rain_now_ms = INT64_MAX;
     if (!err)
         err = ledger__tx(s->ledger, cancel_tx, &p);
+    if (err == RR_DUPLICATE) /* being called off */
+        err = RR_OK;
     if (err)
         return err;
     rr_fail(CANCEL_AFTER_COMMIT);

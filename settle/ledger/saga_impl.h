@@ -12,7 +12,8 @@ RR_MUST_CHECK enum rr_err saga__get(struct saga *s, const struct saga_actor *a, 
 
 /* Runs a step of a task this process just armed; done or later. RR_PENDING: the task goes on later. */
 RR_MUST_CHECK enum rr_err saga__run_inline(struct saga *s, const struct task *t);
-/* One step by its kind: open, close, end, result, cancel, park, recover. RR_OK: done. RR_PENDING: wait for something known. */
+/* One step by its kind: open, close, end, result, cancel, park, recover, start, expire, invite, report. RR_OK: done.
+ * RR_PENDING: wait for something known. */
 RR_MUST_CHECK enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms);
 
 enum rr_err saga__step_open(struct saga *s, const struct task *t, int64_t *next_at_ms);
@@ -21,7 +22,17 @@ enum rr_err saga__step_end(struct saga *s, const struct task *t, int64_t *next_a
 enum rr_err saga__step_result(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_cancel(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_recover(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_start(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_expire(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_invite(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_report(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_park(struct saga *s, const struct task *t, int64_t *next_at_ms);
+
+/* saga_start of a PREPARED rain (*out, read before), with the opening at t0_ms. */
+RR_MUST_CHECK enum rr_err saga__start_at(struct saga *s, const char *code, int64_t t0_ms,
+                                         struct rain_info *out);
+/* Named users go where the workers read them. Nothing to do without a list. */
+RR_MUST_CHECK enum rr_err saga__put_list(struct saga *s, const struct rain_info *r);
 
 /* SENT -> CLOSING with its tasks. RR_OK also when it is CLOSING or SETTLED already. RR_PENDING: not before t1 (*out is set). */
 RR_MUST_CHECK enum rr_err saga__close_begin(struct saga *s, const char *code, bool force,
@@ -77,6 +88,10 @@ RR_MUST_CHECK enum rr_err push_state(struct saga *s, const struct rain_info *r, 
                                      int64_t now_ms);
 RR_MUST_CHECK enum rr_err push_end(struct saga *s, const struct rain_info *r);
 RR_MUST_CHECK enum rr_err push_cancel(struct saga *s, const struct rain_info *r);
+/* To each named user; to the sender. */
+RR_MUST_CHECK enum rr_err push_invite(struct saga *s, const struct rain_info *r,
+                                      const int64_t *users, uint32_t n);
+RR_MUST_CHECK enum rr_err push_report(struct saga *s, const struct rain_info *r);
 struct rain_winner {
     int64_t user_id;
     int64_t amount_fen;

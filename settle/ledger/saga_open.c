@@ -16,8 +16,14 @@ enum rr_err saga_create(struct saga *s, struct rain_spec *spec, struct rain_info
 {
     enum rr_err err = rain_spec_check(spec, field);
 
-    if (!err)
-        err = ledger_rain_create(s->ledger, spec, out);
+    if (err)
+        return err;
+    err = ledger_rain_create(s->ledger, spec, out);
+    if (err == RR_BAD_REQUEST) {
+        struct rain_spec timed = *spec;
+
+        *field = rain_times_check(&timed, ledger__now_ms());
+    }
     if (!err)
         room_stats_write(s, out->spec.room_id, out->spec.sender_id);
     return err;
@@ -104,7 +110,9 @@ enum rr_err saga_prepare(struct saga *s, const struct saga_actor *a, const char 
     p = rr_xcalloc(1, sizeof(*p));
     p->code = code;
     p->shards = out->spec.shards;
-    err = seal_all(s, out, p);
+    err = saga__put_list(s, out);
+    if (!err)
+        err = seal_all(s, out, p);
     if (!err)
         err = ledger__tx(s->ledger, prepare_tx, p);
     if (!err)
@@ -126,6 +134,7 @@ struct timing {
     const char *code;
     int64_t rain_now_ms;
     int64_t countdown_ms; /* start */
+    int64_t t0_ms;        /* start: at this rain time; 0: after the countdown */
     int64_t duration_ms;
     int64_t add_ms; /* extend */
     struct task open;
@@ -146,19 +155,41 @@ static enum rr_err write_times(struct ledger *l, struct timing *p, int64_t t0_ms
     return err;
 }
 
+/* A rain lasts its duration; a packet is open until it expires, or for less. False: it would open after its expiry. */
+static bool end_of(const struct rain_info *r, int64_t t0_ms, int64_t duration_ms, int64_t *t1_ms)
+{
+    int64_t expire_at_ms = r->spec.expire_at_ms ? r->spec.expire_at_ms : INT64_MAX;
+
+    duration_ms = duration_ms ? duration_ms : r->spec.duration_ms;
+    *t1_ms = duration_ms ? t0_ms + duration_ms : expire_at_ms;
+    if (r->spec.kind != KIND_RAIN && *t1_ms > expire_at_ms)
+        *t1_ms = expire_at_ms;
+    return t0_ms<expire_at_ms && * t1_ms> t0_ms;
+}
+
 /* The guard against a second start. */
 static enum rr_err start_tx(struct ledger *l, void *arg)
 {
     struct timing *p = arg;
     struct rain_info r;
-    int64_t t0_ms = p->rain_now_ms + p->countdown_ms;
+    int64_t t0_ms = p->t0_ms ? p->t0_ms : p->rain_now_ms + p->countdown_ms;
+    int64_t t1_ms = 0;
+    struct task invite;
     enum rr_err err = ledger__rain_lock(l, p->code, &r);
 
     if (!err)
         err = ledger__rain_status(l, p->code, RAIN_PREPARED, RAIN_SENT);
+    if (!err && !end_of(&r, t0_ms, p->duration_ms, &t1_ms))
+        err = RR_CONFLICT;
+    if (!err)
+        err = task_drop(l, "expire", p->code);
+    if (!err)
+        err = task_drop(l, "start", p->code);
+    if (!err && r.spec.users_n)
+        err = task_put(l, "invite", p->code, 0, ledger__now_ms(), &invite);
     if (err)
         return err;
-    err = write_times(l, p, t0_ms, t0_ms + (p->duration_ms ? p->duration_ms : r.spec.duration_ms));
+    err = write_times(l, p, t0_ms, t1_ms);
     if (!err)
         rr_fail(START_BEFORE_COMMIT);
     return err;
@@ -174,7 +205,8 @@ static enum rr_err extend_tx(struct ledger *l, void *arg)
         return err;
     if (r.status != RAIN_SENT || p->rain_now_ms >= r.t1_ms)
         return RR_CONFLICT;
-    if (r.t1_ms - r.t0_ms + p->add_ms > RR_DURATION_MAX_MS)
+    if (r.t1_ms - r.t0_ms + p->add_ms >
+        (r.spec.kind == KIND_RAIN ? RR_DURATION_MAX_MS : RR_EXPIRE_MAX_MS))
         return RR_BAD_REQUEST;
     return write_times(l, p, r.t0_ms, r.t1_ms + p->add_ms);
 }
@@ -212,6 +244,16 @@ static enum rr_err pool_intact(struct saga *s, const struct rain_info *r)
         }
     }
     return err;
+}
+
+enum rr_err saga__start_at(struct saga *s, const char *code, int64_t t0_ms, struct rain_info *out)
+{
+    struct timing p = {.code = code, .t0_ms = t0_ms};
+    enum rr_err err = out->status == RAIN_PREPARED ? pool_intact(s, out) : RR_CONFLICT;
+
+    if (!err)
+        err = s->pool->now_ms(s->pool->impl, &p.rain_now_ms);
+    return err ? err : timed(s, &p, start_tx, out);
 }
 
 enum rr_err saga_start(struct saga *s, const struct saga_actor *a, const char *code,
@@ -272,7 +314,10 @@ enum rr_err saga__step_open(struct saga *s, const struct task *t, int64_t *next_
     }
     if (!err)
         err = s->pool->mark(s->pool->impl, "notify", r.code, s->owner);
-    if (err)
+    /* Ended or called off meanwhile: what was told about that is the last word. */
+    if (!err)
+        err = ledger_rain_get(s->ledger, t->code, &r);
+    if (err || r.status != RAIN_SENT)
         return err;
     rr_fail(OPEN_BEFORE_PUSH);
     err = push_config(s, &r, now_ms);

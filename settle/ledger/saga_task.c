@@ -15,7 +15,8 @@ static const struct {
 } steps[] = {
     {"open", saga__step_open},       {"close", saga__step_close},   {"end", saga__step_end},
     {"result", saga__step_result},   {"cancel", saga__step_cancel}, {"park", saga__step_park},
-    {"recover", saga__step_recover},
+    {"recover", saga__step_recover}, {"start", saga__step_start},   {"expire", saga__step_expire},
+    {"invite", saga__step_invite},   {"report", saga__step_report},
 };
 
 enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms)
@@ -42,7 +43,10 @@ static void note(struct saga *s, const struct task *t, enum rr_err err, int64_t 
             next_at_ms = ledger__now_ms() + task_backoff_ms(t->tries);
         snprintf(text, sizeof(text), "%s %.150s", rr_err_name(err),
                  err == RR_PENDING ? "" : detail);
-        if (err != RR_PENDING && t->tries > 2)
+        if (s->alarm_tries && t->tries >= s->alarm_tries)
+            log_error("task_stuck", "%s of %s, try %lld: %s", t->kind, t->code, (long long)t->tries,
+                      text);
+        else if (err != RR_PENDING && t->tries > 2)
             log_warn("step_failed", "%s of %s, try %lld: %s", t->kind, t->code, (long long)t->tries,
                      text);
         rc = task_later(s->ledger, t, next_at_ms, text);
@@ -75,4 +79,9 @@ enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t 
         (*ran)++;
     }
     return err;
+}
+
+enum rr_err saga_stuck(struct saga *s, int64_t min_tries, int64_t *n)
+{
+    return task_stuck(s->ledger, min_tries, n);
 }

@@ -45,6 +45,30 @@ enum rr_err task_put(struct ledger *l, const char *kind, const char *code, int64
     return err;
 }
 
+enum rr_err task_drop(struct ledger *l, const char *kind, const char *code)
+{
+    char biz_id[80];
+
+    snprintf(biz_id, sizeof(biz_id), "%s:%s", kind, code);
+    return db_stmt(l->db, "UPDATE rp_task SET state = 1, ver = ver + 1 WHERE biz_id = ?",
+                   DB_ARGS(db_str(biz_id)), NULL);
+}
+
+enum rr_err task_stuck(struct ledger *l, int64_t min_tries, int64_t *n)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(l->db);
+
+    *n = 0;
+    if (!err)
+        err = db_select(l->db, "SELECT COUNT(*) FROM rp_task WHERE state = 0 AND tries >= ?",
+                        DB_ARGS(db_int(min_tries)), &rows);
+    if (!err)
+        *n = db_i64(&rows, 0, 0);
+    db_rows_fini(&rows);
+    return err;
+}
+
 enum rr_err task_done(struct ledger *l, const struct task *t)
 {
     enum rr_err err = db_open(l->db);

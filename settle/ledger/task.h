@@ -24,6 +24,10 @@ struct task {
 /* Arms the task `kind:code` inside the current transaction, which holds a lock that keeps others from arming the same one. */
 RR_MUST_CHECK enum rr_err task_put(struct ledger *l, const char *kind, const char *code,
                                    int64_t arg, int64_t next_at_ms, struct task *out);
+/* The task `kind:code` needs not happen any more; inside the current transaction. */
+RR_MUST_CHECK enum rr_err task_drop(struct ledger *l, const char *kind, const char *code);
+/* Open ones that were tried at least min_tries times. */
+RR_MUST_CHECK enum rr_err task_stuck(struct ledger *l, int64_t min_tries, int64_t *n);
 RR_MUST_CHECK enum rr_err task_done(struct ledger *l, const struct task *t);
 RR_MUST_CHECK enum rr_err task_later(struct ledger *l, const struct task *t, int64_t next_at_ms,
                                      const char *error);

@@ -104,7 +104,8 @@ static void run_steps(struct tasks *t)
                      .pool = store_sync_pool(t->store),
                      .notify = store_sync_notify(t->store),
                      .owner = t->name,
-                     .recovery = &t->recovery};
+                     .recovery = &t->recovery,
+                     .alarm_tries = t->conf->settler_alarm_tries};
     uint32_t ran = STEPS_MAX;
     enum rr_err lost = saga_look_for_losses(&s, rr_wall_ms(rr_clock_system()));
 
@@ -132,6 +133,17 @@ static void count_recoveries(struct tasks *t)
     rr_metric_add(&t->metrics->recoveries_quick_total, t->recovery.quick);
     rr_metric_add(&t->metrics->redis_epoch_changes_total, t->recovery.epoch_changes);
     t->recovery.full = t->recovery.quick = t->recovery.epoch_changes = 0;
+}
+
+static void count_stuck(struct tasks *t)
+{
+    struct saga s = {.ledger = t->ledger};
+    int64_t stuck = 0;
+
+    if (t->conf->settler_alarm_tries == 0)
+        return;
+    if (saga_stuck(&s, t->conf->settler_alarm_tries, &stuck) == RR_OK)
+        rr_metric_set(&t->metrics->tasks_stuck, stuck);
 }
 
 static void write_metrics(struct tasks *t)
@@ -185,6 +197,7 @@ static void *run_tasks(void *arg)
             steps_at_us = now_us + t->conf->settler_task_interval_ms * 1000;
         }
         if (now_us >= metrics_at_us) {
+            count_stuck(t);
             write_metrics(t);
             metrics_at_us = now_us + 1000000;
         }

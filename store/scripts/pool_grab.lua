@@ -1,9 +1,10 @@
 -- pool_grab: grants packets of one shard to a batch of (user, seq), all or nothing.
 -- KEYS  1 list  2 state  3 users  4 outbox       (one hash tag)
--- ARGV  1 outbox cap  2 code  3 shard, then per item: user, seq (0-based)
+-- ARGV  1 outbox cap  2 code  3 shard, then per item: user, seq (0-based; 'r' in front: replay only)
 -- Returns {rid of the state (X: run id), now ms, t0, t1, granted, fen, sold_out_at, left, outbox id or '', items}
 --   items: one word per item, joined by ';':  O:seq:no:amount granted now   R:seq:no:amount granted before
 --          N not started  E ended  B outbox full  Q:next bad seq  L limit  S sold out  X recovering
+--          D not eligible (replay only, and nothing was granted for this seq)
 -- The order of the checks is part of the contract:
 --   1. is this the Redis that sealed the shard?  A wiped, restarted or rolled back one must not grant: X. The first 32 digits
 --      of the state's rid are the run's; recovery sets the other 8 anew, so that two lives of a shard in one run differ.
@@ -68,8 +69,12 @@ local won, winners, sum = {}, {}, 0
 for i = 1, items do
     local user, seq = ARGV[2 + 2 * i], ARGV[3 + 2 * i]
     local mine = grants[user]
-    local want, count = tonumber(seq), #mine
+    local want, count, replay_only = tonumber(seq), #mine, false
+    if not want then
+        want, replay_only = tonumber(string.sub(seq, 2)), true
+    end
     if want < count and mine[want + 1] ~= '-' then out[i] = 'R:' .. mine[want + 1]
+    elseif replay_only then out[i] = 'D'
     elseif refuse then out[i] = refuse
     elseif want > count then out[i] = 'Q:' .. count
     elseif want >= limit then out[i] = 'L'

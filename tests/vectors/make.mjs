@@ -47,6 +47,12 @@ const requests = [
   c2s("KICK", [39, 20, {user: "9223372036854775807", secs: 60}]),
   c2s("MUTE", [40, 21, {user: "1001", secs: 0}]),
   c2s("STATS", [41, 22, {}]),
+  c2s("SEND, least", [8, 24, {biz_id: "u-1", kind: "group", total: 1000, count: 5}]),
+  c2s("SEND, all fields", [8, 25, {biz_id: "u-2", kind: "personal", total: 800, count: 1, split: "double-mean", lo: 100, hi: 800,
+    text: "生日快乐", users: "1001", expire_at: NOW + 86400000, random: true}]),
+  c2s("MY_SENT", [9, 26, {}]),
+  c2s("CREATE of another kind", [32, 27, {biz_id: "a-3", total: 900, count: 3, kind: "enterprise", users: "11,22,33",
+    start_at: NOW + 60000, expire_at: NOW + 86400000, random: false}]),
   c2s("unknown keys are ignored", [5, 23, {user_id: 7, code: CODE, more: {a: [1, 2.5, null]}, seq: 2}]),
 ];
 
@@ -137,7 +143,7 @@ const replies = [
 const pushes = [
   push("RED_PACKET_CONFIG", {config_code: CODE, room: "r1", total_count: 200, total_price: 100000,
     split: "double-mean", split_ver: 1, lo: 1, hi: 100000, limit: 1, shards: 1, open_at: NOW + 5000, end_at: NOW + 65000, now: NOW,
-    countdown_ms: 5000, seed_hash: HASH, text: "新年快乐", sender: "9", sold_out_at: null}, inRoom),
+    countdown_ms: 5000, seed_hash: HASH, text: "新年快乐", sender: "9", kind: "rain", sold_out_at: null}, inRoom),
   push("RED_PACKET_TICK", {config_code: CODE, granted: 42, granted_price: 21000, total_count: 200,
     now: NOW + 6000}, {room: "r1"}),
   push("RED_PACKET_END", {config_code: CODE, end_at: NOW + 65000, sold_out_at: NOW + 9000}, {room: "r1"}),
@@ -151,6 +157,9 @@ const pushes = [
   push("ROOM_COUNT", {online: 10000}, {room: "r1"}),
   push("GRANT_SETTLED", {code: CODE, seq: 0, shard: 1, no: 41, amount: 888, state: "settled"}),
   push("GRAB_RESULT", {result: 0, code: CODE, seq: 0, shard: 1, no: 41, amount: 888}),
+  push("INVITE", {code: CODE, room: "r1", kind: "personal", sender: "9", text: "生日快乐", end_at: NOW + 86400000}),
+  push("SENT_REPORT", {code: CODE, room: "r1", kind: "group", status: "SETTLED", total: 1000, count: 5, settled_fen: 600,
+    refunded_fen: 400}),
   push("SAY", {user: "1001", name: "小明", text: "恭喜发财 🧧", at: NOW}, {room: "r1"}),
   push("ANNOUNCE", {text: "还有三分钟", at: NOW}, inRoom),
   push("MUTED", {secs: 60}),

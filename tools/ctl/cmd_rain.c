@@ -21,6 +21,14 @@ struct rain_args {
     const char *add;
     const char *text;
     const char *biz_id;
+    const char *kind;
+    const char *users;
+    const char *level;
+    const char *new_days;
+    const char *start_at;
+    const char *expire_at;
+    const char *anchor;
+    bool random;
 };
 
 /* A number that was given; the server judges it. */
@@ -50,8 +58,10 @@ static int create(const struct ctl *ctl, const struct rain_args *a)
     char biz_id[RR_CODE_LEN + 1];
     int rc = a->room ? ctl_user(a->sender) : ctl_usage_error("--room is missing");
 
-    if (rc == CTL_OK && (!a->total || !a->count))
+    if (rc == CTL_OK && !a->random && (!a->total || (!a->count && !a->kind)))
         rc = ctl_usage_error("--total and --count are needed");
+    if (rc == CTL_OK && a->random && json_object_set_new(body, "random", json_true()) != 0)
+        rc = ctl_fail("out of memory");
     rain_code_new(biz_id); /* unique to this call when the caller names none */
     const struct {
         const char *key, *option, *text;
@@ -61,12 +71,16 @@ static int create(const struct ctl *ctl, const struct rain_args *a)
                    {"shards", "--shards", a->shards},
                    {"lo", "--lo", a->lo},
                    {"hi", "--hi", a->hi},
-                   {"duration_ms", "--duration-ms", a->duration}},
-      texts[] = {{"room", "--room", a->room},
-                 {"sender", "--sender", a->sender},
-                 {"split", "--split", a->split},
-                 {"text", "--text", a->text},
-                 {"biz_id", "--biz-id", a->biz_id ? a->biz_id : biz_id}};
+                   {"duration_ms", "--duration-ms", a->duration},
+                   {"level", "--level", a->level},
+                   {"new_days", "--new-days", a->new_days},
+                   {"start_at", "--start-at", a->start_at},
+                   {"expire_at", "--expire-at", a->expire_at}},
+      texts[] = {
+          {"room", "--room", a->room},    {"sender", "--sender", a->sender},
+          {"split", "--split", a->split}, {"kind", "--kind", a->kind},
+          {"users", "--users", a->users}, {"anchor", "--anchor", a->anchor},
+          {"text", "--text", a->text},    {"biz_id", "--biz-id", a->biz_id ? a->biz_id : biz_id}};
     for (size_t i = 0; rc == CTL_OK && i < RR_COUNTOF(numbers); i++)
         rc = put_number(body, numbers[i].key, numbers[i].option, numbers[i].text);
     for (size_t i = 0; rc == CTL_OK && i < RR_COUNTOF(texts); i++)
@@ -243,6 +257,14 @@ int cmd_rain(struct ctl *ctl)
         {"--add-ms", &a.add, NULL},
         {"--text", &a.text, NULL},
         {"--biz-id", &a.biz_id, NULL},
+        {"--kind", &a.kind, NULL},
+        {"--users", &a.users, NULL},
+        {"--level", &a.level, NULL},
+        {"--new-days", &a.new_days, NULL},
+        {"--start-at", &a.start_at, NULL},
+        {"--expire-at", &a.expire_at, NULL},
+        {"--anchor", &a.anchor, NULL},
+        {"--random", NULL, &a.random},
     };
     size_t n;
     int rc = ctl_options(ctl, options, RR_COUNTOF(options), words, RR_COUNTOF(words), &n);

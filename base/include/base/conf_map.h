@@ -69,6 +69,16 @@
       "a rain whose Redis restarted or lost data: recover goes on with it, close ends it")         \
     X(fence, wait_ms, INT, "0", 0, 600000, "ms", RESTART,                                          \
       "wait of a recovery, at least 3000; 0: 3000, and 10000 more with topology failover")         \
+    X(marketing, budget_fen, INT, "10000000", 0, 1000000000000, "fen", RESTART,                    \
+      "the most one sender may put into marketing packets in a day; refunds do not give it back")  \
+    X(limits, send_per_min, INT, "10", 1, 6000, "1/min", RESTART,                                  \
+      "packets a connection may SEND, burst of twice that")                                        \
+    X(limits, send_total_fen, INT, "2000000", 1, 1000000000000, "fen", RESTART,                    \
+      "largest packet of a user who is not the anchor")                                            \
+    X(limits, send_open, INT, "20", 1, 10000, "packets", RESTART,                                  \
+      "unfinished packets of one sender; a SEND beyond is BUSY")                                   \
+    X(limits, send_room, INT, "12", 1, 16, "packets", RESTART,                                     \
+      "unfinished packets in one room; a SEND beyond is BUSY")                                     \
     X(limits, grab_per_s, INT, "10", 1, 100000, "1/s", RESTART,                                    \
       "GRABs per connection, burst of twice that")                                                 \
     X(limits, command_per_s, INT, "20", 1, 100000, "1/s", RESTART,                                 \
@@ -83,6 +93,9 @@
       "longest wait for a batch to fill")                                                          \
     X(settler, task_interval_ms, INT, "200", 10, 60000, "ms", RESTART,                             \
       "how often due tasks are looked for")                                                        \
+    X(settler, alarm_tries, INT, "10", 0, 1000000, "tries", RESTART,                               \
+      "a step that failed this often is logged as an error and counted in tasks_stuck; it is "     \
+      "tried on; 0: never")                                                                        \
     X(settler, verify_interval_s, INT, "300", 0, 86400, "s", RESTART,                              \
       "how often the checker runs; 0: never")                                                      \
     X(risk, deny_own, BOOL, "true", 0, 1, "", RELOAD, "the sender of a rain may not grab from it") \

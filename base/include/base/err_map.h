@@ -21,6 +21,7 @@
     X(UNAVAILABLE, "a dependency is down or not configured")                                       \
     X(NOT_FOUND, "no such thing, or not for this user")                                            \
     X(UNAUTHORIZED, "not authenticated")                                                           \
+    X(OVER_BUDGET, "the budget of the sender for the day is spent")                                \
     X(NO_MONEY, "the wallet does not hold that much")                                              \
     X(FULL, "a bounded buffer is full")                                                            \
     X(TOO_BIG, "larger than its limit")                                                            \

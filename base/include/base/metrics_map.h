@@ -79,6 +79,7 @@
       "1 when the settler's configuration was valid when last read")                               \
     X(settle_lag_messages, GAUGE, "records behind the high watermark")                             \
     X(tasks_run_total, COUNTER, "steps of rains run")                                              \
+    X(tasks_stuck, GAUGE, "open steps that failed settler.alarm_tries times; look at rp_task")     \
     X(mysql_errors_total, COUNTER, "transactions that failed and were run again")                  \
     X(rains_recovering, GAUGE, "rains whose pool is being recovered")                              \
     X(recoveries_full_total, COUNTER, "pools rebuilt from the books")                              \

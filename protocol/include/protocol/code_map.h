@@ -19,7 +19,8 @@
     X(CONFLICT, 12, 0, "与已有操作冲突", "Conflicts with an earlier request or the state")         \
     X(UNAVAILABLE, 13, 1, "依赖的服务暂不可用", "A service this needs is unavailable")             \
     X(NOT_FOUND, 14, 0, "不存在或不可见", "No such thing, or not yours to see")                    \
-    X(UNAUTHORIZED, 15, 0, "未登录", "Not authenticated")
+    X(UNAUTHORIZED, 15, 0, "未登录", "Not authenticated")                                          \
+    X(OVER_BUDGET, 16, 0, "超出今日预算", "The budget of the day is spent")
 
 /*        name              n     reconnect  zh                        en */
 #define CLOSE_MAP(X)                                                                               \

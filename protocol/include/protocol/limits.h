@@ -20,10 +20,16 @@ enum {
     RR_SHARDS_MAX = 64,
     RR_PACKETS_MAX = 1000000,  /* per rain */
     RR_GRANT_LIMIT_MAX = 1000, /* packets per user and rain */
+    RR_USERS_MAX = 5000,       /* named users of one packet */
+    RR_USERS_TEXT_MAX = 2400,  /* the same in a frame of a client: ids joined by commas */
+    RR_NEW_USER_DAYS_MAX = 3650,
     RR_COUNTDOWN_MAX_MS = 3600 * 1000,
     RR_DURATION_MIN_MS = 1000,
     RR_DURATION_MAX_MS = 24 * 3600 * 1000,
 };
+
+/* How far ahead a rain may be scheduled, and how long a packet may stay open. */
+#define RR_EXPIRE_MAX_MS (INT64_C(30) * 24 * 3600 * 1000)
 
 /* Largest amount of money in one rain or one transfer: 10 billion yuan, far below overflow of any
  * sum. */

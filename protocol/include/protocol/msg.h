@@ -86,12 +86,13 @@ struct msg {
             struct rr_slice text;
             bool has_text;
         } say;
-        struct {
-            struct rr_slice biz_id, split, text;
-            int64_t total, count, limit, lo, hi, shards, duration_ms;
-            bool has_biz_id, has_split, has_text, has_total, has_count, has_limit, has_lo, has_hi,
-                has_shards, has_duration_ms;
-        } create;
+        struct msg_packet {
+            struct rr_slice biz_id, split, text, kind, users;
+            int64_t total, count, limit, lo, hi, shards, duration_ms, start_at, expire_at;
+            bool random, has_biz_id, has_split, has_text, has_kind, has_users, has_total, has_count,
+                has_limit, has_lo, has_hi, has_shards, has_duration_ms, has_start_at, has_expire_at,
+                has_random;
+        } create, send; /* SEND: a part of it */
         struct {
             struct rr_slice code;
             bool has_code;

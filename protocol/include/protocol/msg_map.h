@@ -12,12 +12,14 @@
     X(GRAB, 5, C2S, "ask for the seq-th packet of a rain")                                         \
     X(MY_GRANTS, 6, C2S, "what I was granted")                                                     \
     X(SAY, 7, C2S, "room chat")                                                                    \
+    X(SEND, 8, C2S, "who may send: a packet into the room or to named users, open at once")        \
+    X(MY_SENT, 9, C2S, "what I sent, with what came back")                                         \
     X(CREATE, 32, C2S, "anchor: create a rain, freezes the money")                                 \
     X(PREPARE, 33, C2S, "anchor: fill the pool")                                                   \
     X(START, 34, C2S, "anchor: start the countdown")                                               \
     X(EXTEND, 35, C2S, "anchor: move the end")                                                     \
     X(CLOSE, 36, C2S, "anchor: end it now and settle")                                             \
-    X(CANCEL, 37, C2S, "anchor: give up a rain that was not started")                              \
+    X(CANCEL, 37, C2S, "anchor: give up a rain that has not opened yet")                           \
     X(ANNOUNCE, 38, C2S, "anchor: message to the room")                                            \
     X(KICK, 39, C2S, "anchor: close a user's sockets in the room")                                 \
     X(MUTE, 40, C2S, "anchor: forbid a user to chat")                                              \
@@ -51,6 +53,22 @@
     X(CREATE, create, shards, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                 \
     X(CREATE, create, duration_ms, INT, OPTIONAL, INT64_MIN, INT64_MAX)                            \
     X(CREATE, create, text, STR, OPTIONAL, 0, RR_TEXT_MAX_BYTES)                                   \
+    X(CREATE, create, kind, STR, OPTIONAL, 1, 16)                                                  \
+    X(CREATE, create, users, STR, OPTIONAL, 0, RR_USERS_TEXT_MAX)                                  \
+    X(CREATE, create, start_at, INT, OPTIONAL, 0, INT64_MAX)                                       \
+    X(CREATE, create, expire_at, INT, OPTIONAL, 0, INT64_MAX)                                      \
+    X(CREATE, create, random, BOOL, OPTIONAL, 0, 1)                                                \
+    X(SEND, send, biz_id, STR, REQUIRED, 1, RR_BIZ_ID_MAX)                                         \
+    X(SEND, send, kind, STR, REQUIRED, 1, 16)                                                      \
+    X(SEND, send, total, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                      \
+    X(SEND, send, count, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                      \
+    X(SEND, send, split, STR, OPTIONAL, 1, 32)                                                     \
+    X(SEND, send, lo, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                         \
+    X(SEND, send, hi, INT, OPTIONAL, INT64_MIN, INT64_MAX)                                         \
+    X(SEND, send, text, STR, OPTIONAL, 0, RR_TEXT_MAX_BYTES)                                       \
+    X(SEND, send, users, STR, OPTIONAL, 0, RR_USERS_TEXT_MAX)                                      \
+    X(SEND, send, expire_at, INT, OPTIONAL, 0, INT64_MAX)                                          \
+    X(SEND, send, random, BOOL, OPTIONAL, 0, 1)                                                    \
     X(PREPARE, prepare, code, STR, REQUIRED, 1, 64)                                                \
     X(START, start, code, STR, REQUIRED, 1, 64)                                                    \
     X(START, start, countdown_ms, INT, OPTIONAL, 0, RR_COUNTDOWN_MAX_MS)                           \
@@ -77,6 +95,8 @@
     X(ROOM_COUNT, "viewers online, latest wins, no seq")                                           \
     X(GRANT_SETTLED, "to the user: a grant reached the wallet")                                    \
     X(GRAB_RESULT, "to the user: final answer of a grab that was PENDING")                         \
+    X(INVITE, "to a named user: a packet for you is in that room")                                 \
+    X(SENT_REPORT, "to the sender: how a packet of his ended, with what came back")                \
     X(SAY, "room chat, latest wins, no seq")                                                       \
     X(ANNOUNCE, "message of the anchor")                                                           \
     X(MUTED, "to the user: may not chat for secs")                                                 \

@@ -28,6 +28,19 @@ struct live_rain {
     bool ended;        /* closed early */
     uint64_t sold_out; /* bit per shard; cleared when the run id changes */
     char rid[RR_RID_LEN + 1];
+    /* Who may have it, beside being in the room; all 0: everybody. */
+    uint32_t min_level;
+    uint32_t listed;        /* named users; 0: no list */
+    int64_t new_since_s;    /* registered since */
+    const int64_t *allowed; /* the named users, ascending; NULL: not known here yet. Borrowed */
+    uint32_t allowed_n;
+};
+
+/* What a token says about a user. */
+struct gate_user {
+    int64_t user_id;
+    int64_t level;   /* 0: not said */
+    int64_t since_s; /* 0: not said */
 };
 
 /* RR_OK: ask the pool.
@@ -38,6 +51,11 @@ struct live_rain {
 RR_MUST_CHECK enum rr_err gate_check(const struct live_rain *r, const char *room_id,
                                      int64_t user_id, uint32_t seq, bool again, int64_t now_ms,
                                      int64_t slack_ms);
+/* RR_OK, RR_NOT_ELIGIBLE, or RR_BUSY: the list is not here yet, ask again shortly.
+ * For a frame with `again` NOT_ELIGIBLE is no answer yet: an earlier token may have said more, and
+ * that frame may have won. It goes to the pool as replay_only, which gives back what was granted
+ * and grants nothing. */
+RR_MUST_CHECK enum rr_err gate_eligible(const struct live_rain *r, const struct gate_user *u);
 /* After a script's reply: remembers sold-out per (code, shard, rid), and t1 when it was extended.
  * t1_ms 0: not known. */
 void gate_learn(struct live_rain *r, uint32_t shard, const char *rid, bool sold_out, int64_t t1_ms);

@@ -24,7 +24,8 @@ struct grab {
     int64_t received_us; /* monotonic, when the frame came in */
     uint32_t req_id;     /* the frame's id */
     uint32_t seq;
-    uint64_t tag; /* the owner's, passed through */
+    uint64_t tag;     /* the owner's, passed through */
+    bool replay_only; /* of pool_grab_item */
 };
 
 struct grab_outcome {

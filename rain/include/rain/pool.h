@@ -96,6 +96,8 @@ struct pool_admin {
     void *impl;
     /* Rain time: Redis TIME. */
     enum rr_err (*now_ms)(void *impl, int64_t *now_ms);
+    /* The named users of a rain, for pool_grab.allowed: ascending. Repeatable. */
+    enum rr_err (*allow)(void *impl, const char *code, const int64_t *users, uint32_t n);
     /* Fills a list unique to this attempt in batches of 100, checks length and hash, then puts it
      * in place with state P. RR_OK also when this shard was already sealed (any state). *rid: the
      * run id stored in the state. */
@@ -142,14 +144,16 @@ struct pool_admin {
 struct pool_grab_item {
     int64_t user_id;
     uint32_t seq;
+    bool replay_only; /* what was granted is given back as ever, else NOT_ELIGIBLE */
 };
 
 enum { POOL_GRAB_MAX = 500 };
 
 struct pool_grab_result {
-    enum rr_err rc; /* OK, SOLD_OUT, LIMIT, NOT_STARTED, ENDED, BUSY, RECOVERING, BAD_SEQ */
-    bool replay;    /* OK: granted by an earlier call */
-    uint32_t seq;   /* BAD_SEQ: the next one */
+    /* OK, SOLD_OUT, LIMIT, NOT_STARTED, ENDED, BUSY, RECOVERING, BAD_SEQ, NOT_ELIGIBLE */
+    enum rr_err rc;
+    bool replay;  /* OK: granted by an earlier call */
+    uint32_t seq; /* BAD_SEQ: the next one */
     uint32_t packet_no;
     int64_t amount_fen;
 };
@@ -177,8 +181,13 @@ typedef void (*pool_sums_fn)(void *arg, enum rr_err err, int64_t granted, int64_
 /* next: the user's next seq, i.e. how many grants he has. */
 typedef void (*pool_next_fn)(void *arg, enum rr_err err, uint32_t next);
 
+/* RR_OK: *users (ascending, borrowed). RR_NOT_FOUND: nobody has put the list there. */
+typedef void (*pool_allowed_fn)(void *arg, enum rr_err err, const int64_t *users, uint32_t n);
+
 struct pool_grab {
     void *impl;
+    /* The list of pool_admin.allow. */
+    void (*allowed)(void *impl, const char *code, pool_allowed_fn done, void *arg);
     /* items are copied before return. n <= POOL_GRAB_MAX. */
     void (*grab)(void *impl, const struct pool_shard *at, const struct pool_grab_item *items,
                  uint32_t n, pool_grab_fn done, void *arg);

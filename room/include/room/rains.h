@@ -15,7 +15,10 @@ struct rain_entry {
     bool over;     /* END, RESULT or CANCEL was seen */
     bool end_told; /* this worker pushed END at t1 */
     bool sums_inflight;
-    int64_t granted; /* of all shards, as last read */
+    bool list_inflight;
+    int64_t list_asked_us; /* 0: never */
+    int64_t *list;         /* live.allowed; owned */
+    int64_t granted;       /* of all shards, as last read */
     int64_t granted_fen;
     int64_t sold_out_at_ms;
     int64_t ticked_us;
@@ -37,6 +40,8 @@ void rains_each(struct rains *rs, rain_entry_fn fn, void *arg);
 /* Forgets rains that have been over for keep_us; gone(code) for each. */
 void rains_sweep(struct rains *rs, int64_t now_us, int64_t keep_us,
                  void (*gone)(void *arg, const char *code), void *arg);
+/* The named users of a rain, ascending; copied. */
+void rains_set_list(struct rain_entry *e, const int64_t *users, uint32_t n);
 uint32_t rains_count(const struct rains *rs);
 
 #endif

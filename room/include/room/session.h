@@ -44,6 +44,10 @@ struct rate_bucket {
 enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s,
                       int64_t *retry_after_ms);
 
+/* n per period, with a burst of twice that. */
+enum rr_err rate_take_per(struct rate_bucket *b, int64_t now_us, int64_t period_us, int64_t n,
+                          int64_t *retry_after_ms);
+
 struct session {
     uint64_t id; /* generation << 32 | slot; never reused within 2^32 generations */
     enum session_state state;
@@ -68,6 +72,7 @@ struct session {
     int64_t heard_us; /* last byte from the client */
     int64_t pinged_us;
     int64_t grants_asked_us; /* list of all grants, grabs of unknown rains: one per second */
+    int64_t sent_asked_us;   /* list of all that was sent: the same */
     bool next_known;         /* for the answer of the JOIN being worked on: next seq in next_code */
     uint32_t next_seq;
     char next_code[RR_CODE_LEN + 1];
@@ -75,6 +80,7 @@ struct session {
     struct rate_bucket rate_command;
     struct rate_bucket rate_grab;
     struct rate_bucket rate_say;
+    struct rate_bucket rate_send;
 };
 
 /* Exact at any instant: expected = sent + dropped + closed + queued. */

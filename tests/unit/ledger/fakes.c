@@ -292,9 +292,15 @@ static enum rr_err push_room(void *impl, const char *room_id, const char *biz_co
 static enum rr_err push_users(void *impl, const char *biz_code, const struct rain_user_push *pushes,
                               uint32_t n)
 {
-    assert_string_equal(biz_code, "GRANT_SETTLED");
+    struct fakes *f = impl;
+
     assert_true(pushes[0].payload.len > 0);
-    ((struct fakes *)impl)->user_pushes += n;
+    for (uint32_t i = 0; i < n && f->told_n < RR_COUNTOF(f->told); i++) {
+        f->told[f->told_n].user_id = pushes[i].user_id;
+        strcpy(f->told[f->told_n++].biz_code, biz_code);
+    }
+    if (strcmp(biz_code, "GRANT_SETTLED") == 0)
+        f->user_pushes += n;
     return RR_OK;
 }
 
@@ -302,6 +308,18 @@ static enum rr_err settle_lag(void *impl, int64_t lag_ms)
 {
     (void)impl;
     (void)lag_ms;
+    return RR_OK;
+}
+
+static enum rr_err allow(void *impl, const char *code, const int64_t *users, uint32_t n)
+{
+    struct fakes *f = impl;
+
+    assert_int_equal(strlen(code), RR_CODE_LEN);
+    f->allows++;
+    f->allowed_n = n;
+    for (uint32_t i = 0; i < n && i < RR_COUNTOF(f->allowed); i++)
+        f->allowed[i] = users[i];
     return RR_OK;
 }
 
@@ -313,6 +331,7 @@ void fakes_init(struct fakes *f)
     f->now_ms = 1000000;
     f->pool = (struct pool_admin){.impl = f,
                                   .now_ms = now_ms,
+                                  .allow = allow,
                                   .seal = seal,
                                   .open = open_shard,
                                   .extend = extend,

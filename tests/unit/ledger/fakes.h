@@ -49,8 +49,16 @@ struct fakes {
     uint32_t seals;
     char mark[33]; /* of the running Redis: another one after a wipe */
     bool durable;
-    uint32_t refills; /* that changed something */
-    bool lose_refill; /* the next one is done, its answer is lost */
+    uint32_t refills;   /* that changed something */
+    bool lose_refill;   /* the next one is done, its answer is lost */
+    int64_t allowed[8]; /* of the last allow() */
+    uint32_t allowed_n;
+    uint32_t allows;
+    struct {
+        int64_t user_id;
+        char biz_code[RR_BIZ_CODE_MAX + 1];
+    } told[16]; /* the first user pushes */
+    uint32_t told_n;
 };
 
 void fakes_init(struct fakes *f);

@@ -13,7 +13,8 @@
 static struct rain_spec spec_of(int64_t sender, int64_t total_fen, uint32_t count, uint32_t shards,
                                 const char *biz_id)
 {
-    struct rain_spec s = {.sender_id = sender,
+    struct rain_spec s = {.kind = KIND_RAIN,
+                          .sender_id = sender,
                           .total_fen = total_fen,
                           .lo_fen = 1,
                           .hi_fen = total_fen,

@@ -127,9 +127,44 @@ static void learn_t1_only_moves_on(void **state)
     assert_int_equal(gate_check(&r, "r1", 1, 0, false, 8999, 0), RR_OK);
 }
 
+static void eligible_by_level_age_and_list(void **state)
+{
+    static const int64_t list[] = {3, 7, 9};
+    struct live_rain r = live();
+    struct gate_user u = {.user_id = 7};
+
+    (void)state;
+    assert_int_equal(gate_eligible(&r, &u), RR_OK);
+    r.min_level = 3;
+    assert_int_equal(gate_eligible(&r, &u), RR_NOT_ELIGIBLE);
+    u.level = 2;
+    assert_int_equal(gate_eligible(&r, &u), RR_NOT_ELIGIBLE);
+    u.level = 3;
+    assert_int_equal(gate_eligible(&r, &u), RR_OK);
+    r.new_since_s = 1000;
+    assert_int_equal(gate_eligible(&r, &u), RR_NOT_ELIGIBLE); /* a token that does not say */
+    u.since_s = 999;
+    assert_int_equal(gate_eligible(&r, &u), RR_NOT_ELIGIBLE);
+    u.since_s = 1000;
+    assert_int_equal(gate_eligible(&r, &u), RR_OK);
+    r.listed = 3;
+    assert_int_equal(gate_eligible(&r, &u), RR_BUSY); /* not known yet is no no */
+    r.allowed = list;
+    r.allowed_n = 3;
+    for (int64_t id = 1; id < 12; id++) {
+        u.user_id = id;
+        assert_int_equal(gate_eligible(&r, &u),
+                         id == 3 || id == 7 || id == 9 ? RR_OK : RR_NOT_ELIGIBLE);
+    }
+    u.level = 0; /* what the token rules out is said without the list */
+    r.allowed = NULL;
+    assert_int_equal(gate_eligible(&r, &u), RR_NOT_ELIGIBLE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(eligible_by_level_age_and_list),
         cmocka_unit_test(check_every_row),
         cmocka_unit_test(sold_out_is_per_home_shard),
         cmocka_unit_test(learn_same_rid_keeps_what_is_known),

@@ -7,7 +7,7 @@
 
 /* ---- transitions: the whole table, so every pair not named here is a conflict ---- */
 
-#define EVENTS 5
+#define EVENTS 7
 #define OK_(to)                                                                                    \
     {                                                                                              \
         RR_OK, RAIN_##to                                                                           \
@@ -28,13 +28,13 @@ static const struct {
         int next; /* 0: stays */
     } by[EVENTS];
 } rows[] = {
-    /*                 PREPARE        START      CLOSE         SETTLE        CANCEL */
-    {RAIN_CREATED, {OK_(PREPARED), NO_, NO_, NO_, OK_(CANCELLED)}},
-    {RAIN_PREPARED, {DUP_, OK_(SENT), NO_, NO_, OK_(CANCELLED)}},
-    {RAIN_SENT, {DUP_, DUP_, OK_(CLOSING), NO_, NO_}},
-    {RAIN_CLOSING, {DUP_, DUP_, DUP_, OK_(SETTLED), NO_}},
-    {RAIN_SETTLED, {DUP_, DUP_, DUP_, DUP_, NO_}},
-    {RAIN_CANCELLED, {NO_, NO_, NO_, NO_, DUP_}},
+    /*   PREPARE        START      CLOSE         SETTLE        CANCEL        CALL_OFF      GIVE_BACK */
+    {RAIN_CREATED, {OK_(PREPARED), NO_, NO_, NO_, OK_(CANCELLED), NO_, NO_}},
+    {RAIN_PREPARED, {DUP_, OK_(SENT), NO_, NO_, OK_(CANCELLED), NO_, NO_}},
+    {RAIN_SENT, {DUP_, DUP_, OK_(CLOSING), NO_, NO_, OK_(CLOSING), NO_}},
+    {RAIN_CLOSING, {DUP_, DUP_, DUP_, OK_(SETTLED), NO_, DUP_, OK_(CANCELLED)}},
+    {RAIN_SETTLED, {DUP_, DUP_, DUP_, DUP_, NO_, NO_, NO_}},
+    {RAIN_CANCELLED, {NO_, NO_, NO_, NO_, DUP_, DUP_, DUP_}},
 };
 
 static void transition_every_pair_matches_table(void **state)
@@ -61,7 +61,7 @@ static void transition_outside_enums_conflicts(void **state)
     assert_int_equal(rain_transition((enum rain_status)0, RAIN_EV_PREPARE, &next), RR_CONFLICT);
     assert_int_equal(rain_transition((enum rain_status)7, RAIN_EV_PREPARE, &next), RR_CONFLICT);
     assert_int_equal(next, 7);
-    assert_int_equal(rain_transition(RAIN_CREATED, (enum rain_event)5, &next), RR_CONFLICT);
+    assert_int_equal(rain_transition(RAIN_CREATED, (enum rain_event)EVENTS, &next), RR_CONFLICT);
     assert_int_equal(rain_transition((enum rain_status) - 1, (enum rain_event) - 1, &next),
                      RR_CONFLICT);
 }

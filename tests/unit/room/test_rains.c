@@ -101,6 +101,33 @@ static void test_learns_origin(void **state)
     assert_int_equal(find(CODE)->live.sender_id, 77);
 }
 
+/* Rules are learned once, kept through END, and the list is the entry's own. */
+static void test_learns_rules(void **state)
+{
+    static const int64_t list[] = {5, 6};
+    struct rr_buf b = {0};
+
+    (void)state;
+    pack_map(&b, 11);
+    fake_rain_pairs(&b, CODE, OPEN_AT, END_AT, 3, 2);
+    pack_kv_int(&b, "min_level", 4);
+    pack_kv_int(&b, "new_since", 1700000000);
+    pack_kv_int(&b, "listed", 2);
+    assert_int_equal(learn("r1", "RED_PACKET_CONFIG", &b, 6), RR_OK);
+    assert_int_equal(find(CODE)->live.min_level, 4);
+    assert_int_equal(find(CODE)->live.new_since_s, 1700000000);
+    assert_int_equal(find(CODE)->live.listed, 2);
+    assert_null(find(CODE)->live.allowed);
+    rains_set_list(find(CODE), list, 2);
+    rains_set_list(find(CODE), list, 2);
+    assert_int_equal(find(CODE)->live.allowed[1], 6);
+    assert_int_equal(learn_config("r1", "RED_PACKET_END", CODE, END_AT, 9), RR_OK);
+    assert_int_equal(find(CODE)->live.min_level, 4);
+    assert_int_equal(find(CODE)->live.allowed_n, 2);
+    assert_int_equal(learn_config("r1", "RED_PACKET_CONFIG", OTHER, END_AT, 5), RR_OK);
+    assert_int_equal(find(OTHER)->live.listed, 0);
+}
+
 static void test_extend(void **state)
 {
     (void)state;
@@ -274,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_learns_config),
         TEST(test_learns_origin),
+        TEST(test_learns_rules),
         TEST(test_extend),
         TEST(test_end_without_config),
         TEST(test_end_after_config),

@@ -93,6 +93,15 @@ static void pool_outbox_del(void *impl, const struct pool_shard *at, const char 
         snprintf(f->deleted[f->deleted_n++ % FAKE_DELETED], 32, "%s", ids[i]);
 }
 
+static void pool_allowed(void *impl, const char *code, pool_allowed_fn done, void *arg)
+{
+    struct fake_worker *f = impl;
+
+    (void)code;
+    f->lists_n++;
+    done(arg, f->list_n ? RR_OK : RR_NOT_FOUND, f->list, f->list_n);
+}
+
 static void pool_sums(void *impl, const char *code, uint32_t shards, pool_sums_fn done, void *arg)
 {
     struct fake_worker *f = impl;
@@ -180,6 +189,7 @@ struct fake_worker *fake_worker_create(void)
     rr_clock_fake_init(&f->clock, 1000000000, 1800000000000);
     fake_bus_init(&f->bus);
     f->pool = (struct pool_grab){.impl = f,
+                                 .allowed = pool_allowed,
                                  .grab = pool_grab_call,
                                  .outbox_del = pool_outbox_del,
                                  .sums = pool_sums,

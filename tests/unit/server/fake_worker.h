@@ -48,6 +48,9 @@ struct fake_worker {
     uint32_t calls_n;
     struct fake_next nexts[FAKE_POOL_CALLS];
     uint32_t nexts_n;
+    uint32_t lists_n; /* how often a list was asked for */
+    int64_t list[4];  /* what it says; list_n 0: RR_NOT_FOUND */
+    uint32_t list_n;
     int64_t sums_granted; /* what sums answers; 0: RR_UNAVAILABLE */
     uint32_t sums_n;
     char deleted[FAKE_DELETED][32]; /* outbox ids */

@@ -37,7 +37,8 @@ static int teardown(void **state)
 /* A body that every message accepts: all required fields, the others are unknown keys to it. */
 static void full_body(struct rr_buf *b)
 {
-    pack_map(b, 12);
+    pack_map(b, 13);
+    pack_kv_str(b, "kind", "rain");
     pack_kv_str(b, "token", "7 viewer *");
     pack_kv_str(b, "room", "r1");
     pack_kv_int(b, "t0", 5);
@@ -151,8 +152,8 @@ static void test_a_stranger_is_rate_limited_too(void **state)
 static void test_without_a_room(void **state)
 {
     static const int needs_room[] = {
-        MSG_GRAB,  MSG_SAY,    MSG_CREATE,   MSG_PREPARE, MSG_START, MSG_EXTEND,
-        MSG_CLOSE, MSG_CANCEL, MSG_ANNOUNCE, MSG_KICK,    MSG_MUTE,  MSG_STATS,
+        MSG_GRAB,   MSG_SAY,      MSG_CREATE, MSG_PREPARE, MSG_START, MSG_EXTEND, MSG_CLOSE,
+        MSG_CANCEL, MSG_ANNOUNCE, MSG_KICK,   MSG_MUTE,    MSG_STATS, MSG_SEND,
     };
 
     (void)state;
@@ -649,6 +650,81 @@ static void test_create(void **state)
     assert_int_equal(wire_int(&body, "balance"), 4000);
 }
 
+static void send_packet(int who, uint32_t id, int64_t total)
+{
+    struct rr_buf b = {0};
+
+    pack_map(&b, 6);
+    pack_kv_str(&b, "biz_id", "s1");
+    pack_kv_str(&b, "kind", "enterprise");
+    pack_kv_int(&b, "total", total);
+    pack_kv_int(&b, "count", 2);
+    pack_kv_str(&b, "users", "12,8");
+    pack_kv_int(&b, "expire_at", 1234567);
+    fake_send(f, who, MSG_SEND, id, &b);
+}
+
+static void test_send(void **state)
+{
+    struct rain_job *j = NULL;
+    struct unpack_value body;
+
+    (void)state;
+    send_packet(0, 5, 1000); /* the token does not say may_send */
+    assert_only(0, 5, RESULT_NOT_ELIGIBLE);
+    f->people[0]->may_send = true;
+    send_packet(0, 6, f->conf.limits_send_total_fen + 1);
+    assert_bad(0, 6, "total");
+    send_packet(0, 7, 1000);
+    assert_int_equal(f->jobs_n, 1);
+    assert_int_equal(f->lanes[0], DB_LANE_VIEWER);
+    j = f->jobs[0];
+    assert_int_equal(j->kind, RAIN_JOB_SEND);
+    assert_int_equal(j->spec.kind, KIND_ENTERPRISE);
+    assert_int_equal(j->spec.by, KIND_BY_SENDER);
+    assert_int_equal(j->spec.sender_id, 7);
+    assert_int_equal(j->spec.anchor_id, 0);
+    assert_int_equal(j->spec.users_n, 2);
+    assert_int_equal(j->spec.users[0], 8);
+    assert_int_equal(j->spec.expire_at_ms, 1234567);
+    assert_int_equal(j->spec.open_max, f->conf.limits_send_open);
+    assert_int_equal(j->spec.room_max, f->conf.limits_send_room);
+    strcpy(j->rains->code, RAIN_A);
+    j->rains->status = RAIN_SENT;
+    j->rains->spec.kind = KIND_ENTERPRISE;
+    fake_job_done(f, 0, RR_OK);
+    body = assert_reply(0, -1, 7, RESULT_OK);
+    assert_true(wire_str_is(&body, "kind", "enterprise"));
+    assert_true(wire_str_is(&body, "status", "SENT"));
+    send_packet(1, 8, f->conf.limits_send_total_fen + 1); /* the anchor's own limit is his wallet */
+    assert_int_equal(f->jobs_n, 2);
+    assert_int_equal(f->jobs[1]->spec.anchor_id, 9);
+    fake_job_done(f, 1, RR_FULL);
+    body = assert_reply(1, -1, 8, RESULT_BUSY);
+    assert_true(wire_str_is(&body, "reason", "too many unfinished packets"));
+}
+
+static void test_send_has_its_own_bucket(void **state)
+{
+    uint32_t passed = 0;
+
+    (void)state;
+    f->people[0]->may_send = true;
+    for (uint32_t i = 0; i < 30; i++) {
+        f->clock.now_us += 100000;
+        send_packet(0, 10 + i, 1000);
+    }
+    passed = f->jobs_n;
+    assert_int_equal(passed, 2 * f->conf.limits_send_per_min);
+    assert_reply(0, -1, 39, RESULT_RATE_LIMITED);
+    fake_send_empty(f, 0, MSG_MY_SENT, 50);
+    assert_int_equal(f->jobs_n, passed + 1);
+    assert_int_equal(f->jobs[passed]->kind, RAIN_JOB_SENT);
+    assert_int_equal(f->jobs[passed]->user_id, 7);
+    fake_send_empty(f, 0, MSG_MY_SENT, 51);
+    assert_reply(0, -1, 51, RESULT_RATE_LIMITED);
+}
+
 static void test_create_refused(void **state)
 {
     struct unpack_value body;
@@ -905,6 +981,8 @@ int main(void)
         TEST(test_mute),
         TEST(test_control_that_is_not_ours),
         TEST(test_create),
+        TEST(test_send),
+        TEST(test_send_has_its_own_bucket),
         TEST(test_create_refused),
         TEST(test_create_numbers_that_fit_nowhere),
         TEST(test_steps_of_a_rain),

@@ -456,6 +456,27 @@ static void test_never_sent(void **state)
     assert_int_equal(f->calls[1].items[0].user_id, 8);
 }
 
+/* A first try of who may not is refused here; a repeated one may have won under an earlier token. */
+static void test_not_eligible(void **state)
+{
+    (void)state;
+    rains_find(f->w.rains, rr_slice_str(RAIN_A))->live.min_level = 3;
+    f->people[1]->level = 3;
+    grab(0, 5, 0, false);
+    assert_frames(0, 1);
+    assert_reply(0, 0, 5, RESULT_NOT_ELIGIBLE);
+    assert_int_equal(f->calls_n, 0);
+    grab(0, 6, 0, true);
+    grab(1, 7, 0, false);
+    fake_advance(f, 2 * MS);
+    assert_int_equal(f->calls_n, 1);
+    assert_int_equal(f->calls[0].n, 2);
+    assert_true(f->calls[0].items[0].replay_only);
+    assert_false(f->calls[0].items[1].replay_only);
+    script_says(0, RR_NOT_ELIGIBLE);
+    assert_reply(0, -1, 6, RESULT_NOT_ELIGIBLE);
+}
+
 static void test_other_rooms_rain(void **state)
 {
     (void)state;
@@ -584,6 +605,7 @@ int main(void)
         TEST(test_script_says_much_too_early),
         TEST(test_script_refusals),
         TEST(test_never_sent),
+        TEST(test_not_eligible),
         TEST(test_other_rooms_rain),
         TEST(test_sold_out_from_memory_only_without_again),
         TEST(test_after_the_end),

@@ -50,6 +50,35 @@ static void assert_push(int n, const char *biz_code)
     assert_true(wire_str_is(&payload, "config_code", RAIN_A));
 }
 
+/* Named users are read once; a list that Redis lost is put there again from the books. */
+static void a_list_is_read_until_it_is_here(void **state)
+{
+    struct rain_entry *e = rains_find(f->w.rains, rr_slice_str(RAIN_A));
+
+    (void)state;
+    tick_at(open_at - 500);
+    assert_int_equal(f->lists_n, 0);
+    e->live.listed = 2;
+    tick_at(open_at - 400);
+    assert_int_equal(f->lists_n, 1);
+    assert_int_equal(f->jobs_n, 1);
+    assert_int_equal(f->jobs[0]->kind, RAIN_JOB_PUT_LIST);
+    assert_string_equal(f->jobs[0]->code, RAIN_A);
+    assert_null(e->live.allowed);
+    fake_job_done(f, 0, RR_OK);
+    f->list[0] = 7;
+    f->list[1] = 8;
+    f->list_n = 2;
+    tick_at(open_at - 300);
+    assert_int_equal(f->lists_n, 1); /* once a second */
+    tick_at(open_at + 700);
+    assert_int_equal(f->lists_n, 2);
+    assert_int_equal(e->live.allowed_n, 2);
+    assert_int_equal(e->live.allowed[1], 8);
+    tick_at(open_at + 3000);
+    assert_int_equal(f->lists_n, 2);
+}
+
 static void end_is_told_once_at_its_time(void **state)
 {
     (void)state;
@@ -139,6 +168,7 @@ static void what_is_over_is_forgotten_after_ten_minutes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_list_is_read_until_it_is_here),
         TEST(end_is_told_once_at_its_time),
         TEST(a_result_that_comes_first_is_told_after_end),
         TEST(a_result_after_end_is_told_alone),

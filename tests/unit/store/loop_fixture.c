@@ -108,7 +108,7 @@ void loop_grab(struct loop_fixture *l, const struct pool_shard *at,
 struct pool_grab_result loop_grab_one(struct loop_fixture *l, const struct pool_shard *at,
                                       int64_t user_id, uint32_t seq)
 {
-    struct pool_grab_item item = {user_id, seq};
+    struct pool_grab_item item = {user_id, seq, false};
     struct grab_answer a;
 
     loop_grab(l, at, &item, 1, &a);

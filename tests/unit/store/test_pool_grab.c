@@ -54,7 +54,7 @@ static void set_state(const struct pool_shard *at, const char *field, const char
 static void grab_open_grants_in_pop_order_and_writes_everything(void **state)
 {
     struct pool_shard at = opened(3, 1);
-    struct pool_grab_item items[2] = {{11, 0}, {12, 0}};
+    struct pool_grab_item items[2] = {{11, 0, false}, {12, 0, false}};
     struct grab_answer a;
 
     (void)state;
@@ -181,7 +181,8 @@ static void grab_user_several_times_in_a_batch(void **state)
 {
     struct pool_shard at = opened(10, 2);
     /* 0, the same 0 again, 1, one too many, a skipped one, and another user between. */
-    struct pool_grab_item items[] = {{5, 0}, {5, 0}, {6, 0}, {5, 1}, {5, 1}, {5, 2}, {5, 4}};
+    struct pool_grab_item items[] = {{5, 0, false}, {5, 0, false}, {6, 0, false}, {5, 1, false},
+                                     {5, 1, false}, {5, 2, false}, {5, 4, false}};
     struct grab_answer a;
 
     (void)state;
@@ -206,10 +207,37 @@ static void grab_user_several_times_in_a_batch(void **state)
                         "0:1:2;1:3:4");
 }
 
+/* For users who may not have it: what they were granted is given back in every state, more is not. */
+static void grab_replay_only_gives_back_and_never_grants(void **state)
+{
+    struct pool_shard at = opened(3, 2);
+    struct pool_grab_item items[] = {{5, 0, true}, {6, 0, false}, {6, 0, true}, {6, 1, true}};
+    struct grab_answer a;
+
+    (void)state;
+    loop_grab(&loop, &at, items, RR_COUNTOF(items), &a);
+    assert_int_equal(a.err, RR_OK);
+    assert_int_equal(a.results[0].rc, RR_NOT_ELIGIBLE);
+    assert_true(a.results[1].rc == RR_OK && !a.results[1].replay);
+    assert_true(a.results[2].rc == RR_OK && a.results[2].replay &&
+                a.results[2].amount_fen == a.results[1].amount_fen);
+    assert_int_equal(a.results[3].rc, RR_NOT_ELIGIBLE);
+    assert_int_equal(a.reply.granted, 1);
+    assert_int_equal(redis_do_int(&redis, "HEXISTS t1_redpkt:{%s:0}:users 5", at.code), 0);
+    set_state(&at, "st", "C");
+    loop_grab(&loop, &at, items, RR_COUNTOF(items), &a);
+    assert_int_equal(a.results[0].rc, RR_NOT_ELIGIBLE);
+    assert_true(a.results[2].rc == RR_OK && a.results[2].replay);
+    /* A Redis that may have lost it says so: that is no no. */
+    set_state(&at, "rid", "0000000000000000000000000000000000000000");
+    loop_grab(&loop, &at, items, RR_COUNTOF(items), &a);
+    assert_int_equal(a.results[0].rc, RR_RECOVERING);
+}
+
 static void grab_last_packet_sets_sold_out_once(void **state)
 {
     struct pool_shard at = opened(2, 1);
-    struct pool_grab_item items[] = {{1, 0}, {2, 0}, {3, 0}};
+    struct pool_grab_item items[] = {{1, 0, false}, {2, 0, false}, {3, 0, false}};
     struct grab_answer a;
     int64_t sold_out_at = 0;
 
@@ -238,7 +266,7 @@ static void grab_ten_thousand_users_one_packet_one_win(void **state)
         uint32_t n = 0;
 
         for (; n < POOL_GRAB_MAX && user <= 10000; n++)
-            items[n] = (struct pool_grab_item){user++, 0};
+            items[n] = (struct pool_grab_item){user++, 0, false};
         loop_grab(&loop, &at, items, n, a);
         assert_int_equal(a->err, RR_OK);
         for (uint32_t i = 0; i < n; i++) {
@@ -259,7 +287,7 @@ static void grab_largest_batch_wins_all(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < POOL_GRAB_MAX; i++)
-        items[i] = (struct pool_grab_item){INT64_MAX - i, 0};
+        items[i] = (struct pool_grab_item){INT64_MAX - i, 0, false};
     loop_grab(&loop, &at, items, POOL_GRAB_MAX, a);
     assert_int_equal(a->err, RR_OK);
     for (uint32_t i = 0; i < POOL_GRAB_MAX; i++)
@@ -278,7 +306,7 @@ static void grab_large_amounts_keep_every_digit(void **state)
         .at = at, .room_id = "r1", .amounts_fen = amounts, .count = 2, .limit = 2};
     char rid[RR_RID_LEN + 1];
     struct grab_answer a;
-    struct pool_grab_item items[] = {{1, 0}, {1, 1}};
+    struct pool_grab_item items[] = {{1, 0, false}, {1, 1, false}};
 
     (void)state;
     snprintf(seal.amounts_hash, sizeof(seal.amounts_hash), "%s",
@@ -312,7 +340,7 @@ static void grab_without_state_or_with_a_wrong_sum_is_recovering(void **state)
 static void grab_out_of_memory_changes_nothing(void **state)
 {
     struct pool_shard at = opened(5, 1);
-    struct pool_grab_item item = {1, 0};
+    struct pool_grab_item item = {1, 0, false};
     struct grab_answer a;
 
     (void)state;
@@ -330,7 +358,7 @@ static void grab_out_of_memory_changes_nothing(void **state)
 static void grab_read_only_replica_changes_nothing(void **state)
 {
     struct pool_shard at = opened(5, 1);
-    struct pool_grab_item item = {1, 0};
+    struct pool_grab_item item = {1, 0, false};
     struct grab_answer a;
 
     (void)state;
@@ -344,7 +372,7 @@ static void grab_read_only_replica_changes_nothing(void **state)
 static void grab_wrong_type_is_unknown_not_a_no(void **state)
 {
     struct pool_shard at = test_shard(next_shard++);
-    struct pool_grab_item item = {1, 0};
+    struct pool_grab_item item = {1, 0, false};
     struct grab_answer a;
 
     (void)state;
@@ -413,7 +441,7 @@ static void outbox_del_removes_reported_entries(void **state)
 {
     struct pool_shard at = opened(5, 1);
     const struct pool_grab *pool = store_pool(loop.store);
-    struct pool_grab_item item = {1, 0};
+    struct pool_grab_item item = {1, 0, false};
     struct grab_answer a;
     const char *ids[1];
 
@@ -430,7 +458,7 @@ static void grab_after_restart_is_recovering(void **state)
 {
     struct pool_shard at = opened(5, 1);
     struct grab_answer a;
-    struct pool_grab_item item = {1, 0};
+    struct pool_grab_item item = {1, 0, false};
     char rid[RR_RID_LEN + 1];
 
     (void)state;
@@ -462,6 +490,7 @@ int main(void)
         cmocka_unit_test(grab_seq_is_checked_before_limit_before_sold_out),
         cmocka_unit_test(grab_replay_answers_in_every_state),
         cmocka_unit_test(grab_user_several_times_in_a_batch),
+        cmocka_unit_test(grab_replay_only_gives_back_and_never_grants),
         cmocka_unit_test(grab_last_packet_sets_sold_out_once),
         cmocka_unit_test(grab_ten_thousand_users_one_packet_one_win),
         cmocka_unit_test(grab_largest_batch_wins_all),

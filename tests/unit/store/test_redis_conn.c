@@ -97,7 +97,7 @@ static void send_many(const struct pool_shard *at, struct many *all, struct one 
 
     *all = (struct many){0};
     for (uint32_t i = 0; i < n; i++) {
-        struct pool_grab_item item = {i + 1, 0};
+        struct pool_grab_item item = {i + 1, 0, false};
 
         ones[i] = (struct one){all, i};
         pool->grab(pool->impl, at, &item, 1, on_grab, &ones[i]);

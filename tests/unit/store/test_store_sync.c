@@ -97,7 +97,7 @@ static enum rr_err on_entry(void *arg, const char *id, const struct grant_record
 static void outbox_read_pages_through_old_entries(void **state)
 {
     struct pool_shard at = test_shard(next_shard++);
-    struct pool_grab_item items[3] = {{1, 0}, {2, 0}, {3, 0}};
+    struct pool_grab_item items[3] = {{1, 0, false}, {2, 0, false}, {3, 0, false}};
     struct grab_answer a[3];
     struct seen seen = {0};
     const char *ids[2];

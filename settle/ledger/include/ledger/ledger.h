@@ -71,8 +71,9 @@ struct rain_info {
     uint8_t seed[RAIN_SEED_BYTES];
     uint32_t split_version;
     enum rain_status status;
-    bool archived; /* moved out of the live tables */
-    int64_t t0_ms; /* 0 until started */
+    bool archived;   /* moved out of the live tables */
+    bool called_off; /* cancelled in its countdown */
+    int64_t t0_ms;   /* 0 until started */
     int64_t t1_ms;
     int64_t created_at_ms;
     int64_t settled_fen; /* from escrow */
@@ -87,7 +88,9 @@ struct rain_info {
 
 /* Checks nothing of spec (the caller ran rain_spec_check); freezes the money: wallet -> escrow, in
  * one transaction. RR_DUPLICATE: (sender, biz_id) with the same payload exists: *out is that rain.
- * RR_CONFLICT: with another payload. RR_NO_MONEY: balance too small. */
+ * RR_CONFLICT: with another payload. RR_NO_MONEY: balance too small. RR_OVER_BUDGET: the day's is
+ * spent. RR_FULL: too many unfinished packets of the sender or in the room. RR_BAD_REQUEST: its times
+ * have passed. Arms the tasks that start and expire it. */
 RR_MUST_CHECK enum rr_err ledger_rain_create(struct ledger *l, const struct rain_spec *spec,
                                              struct rain_info *out);
 RR_MUST_CHECK enum rr_err ledger_rain_get(struct ledger *l, const char *code,
@@ -95,6 +98,9 @@ RR_MUST_CHECK enum rr_err ledger_rain_get(struct ledger *l, const char *code,
 /* Newest first; room_id or sender_id may be NULL / 0; n <= max. */
 RR_MUST_CHECK enum rr_err ledger_rain_list(struct ledger *l, const char *room_id, int64_t sender_id,
                                            struct rain_info *out, uint32_t max, uint32_t *n);
+/* Named users, ascending; malloc'ed, NULL when there are none. */
+RR_MUST_CHECK enum rr_err ledger_rain_users(struct ledger *l, const char *code, int64_t **ids,
+                                            uint32_t *n);
 /* Amounts of the rain, recomputed from seed (count items, malloc'ed, caller frees). */
 RR_MUST_CHECK enum rr_err ledger_rain_amounts(struct ledger *l, const struct rain_info *r,
                                               int64_t **amounts_fen);

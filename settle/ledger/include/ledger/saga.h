@@ -45,6 +45,7 @@ struct saga {
     const struct rain_notify *notify;
     const char *owner;              /* names this process in locks and markers */
     struct saga_recovery *recovery; /* NULL: recoveries are left to other processes */
+    int64_t alarm_tries; /* a step that failed this often is logged as an error; 0: never */
 };
 
 /* Who acts: an anchor in its room (room_id set: another room's rain is RR_NOT_FOUND), or a platform
@@ -78,10 +79,21 @@ RR_MUST_CHECK enum rr_err saga_extend(struct saga *s, const struct saga_actor *a
  * out->status CLOSING or SETTLED. */
 RR_MUST_CHECK enum rr_err saga_close(struct saga *s, const struct saga_actor *a, const char *code,
                                      bool force, struct rain_info *out);
-/* CREATED or PREPARED -> CANCELLED, everything refunded, RED_PACKET_CANCEL pushed. */
+/* Create, prepare and start in one, by the same steps; idempotent by (sender, biz_id), and its start task goes on with what
+ * fails. RR_OK or RR_DUPLICATE: *out as it is now. RR_PENDING: created, starts by itself or comes back at its expiry. */
+RR_MUST_CHECK enum rr_err saga_send(struct saga *s, struct rain_spec *spec, struct rain_info *out,
+                                    const char **field);
+/* CREATED or PREPARED -> CANCELLED, everything refunded, RED_PACKET_CANCEL pushed. In the countdown too: the pool is closed
+ * first, and if something was granted after all the rain ends as any other. RR_CONFLICT: it has opened.
+ * out->status CANCELLED, or CLOSING when the task goes on. */
 RR_MUST_CHECK enum rr_err saga_cancel(struct saga *s, const struct saga_actor *a, const char *code,
                                       struct rain_info *out);
 
+/* Writes a rain's named users to where workers look for them, again if need be. */
+RR_MUST_CHECK enum rr_err saga_put_list(struct saga *s, const char *code);
+
+/* Open tasks that failed at least min_tries times. */
+RR_MUST_CHECK enum rr_err saga_stuck(struct saga *s, int64_t min_tries, int64_t *n);
 /* Claims at most max due tasks (SELECT … FOR UPDATE SKIP LOCKED) and runs each a step; *ran = how
  * many. Failures get next_at with backoff and are tried without end. now_ms: wall clock. */
 RR_MUST_CHECK enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t *ran);

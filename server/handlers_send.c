@@ -1,0 +1,40 @@
+/* handlers_send.c - packets of users: SEND and MY_SENT. Dispatch has checked that s may send. */
+#include "handlers.h"
+
+#include "packet_spec.h"
+#include "rain_job.h"
+
+enum rr_err on_send(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
+{
+    struct rain_job *j = rain_job_new(w, s, m->id, RAIN_JOB_SEND);
+    bool anchor = s->role == ROLE_ANCHOR;
+
+    why->field = packet_spec(j, &m->u.send);
+    if (!why->field && !anchor &&
+        (j->spec.total_fen > w->conf->limits_send_total_fen ||
+         (j->spec.random && j->spec.hi_fen > w->conf->limits_send_total_fen)))
+        why->field = "total";
+    if (why->field) {
+        rain_job_free(j);
+        return RR_BAD_REQUEST;
+    }
+    j->spec.by = KIND_BY_SENDER;
+    j->spec.sender_id = s->user_id;
+    j->spec.anchor_id = anchor ? s->user_id : 0;
+    j->spec.open_max = (uint32_t)w->conf->limits_send_open;
+    j->spec.room_max = (uint32_t)w->conf->limits_send_room;
+    return rain_job_submit(j, DB_LANE_VIEWER);
+}
+
+enum rr_err on_my_sent(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why)
+{
+    int64_t now_us = rr_mono_us(w->clock);
+
+    if (s->sent_asked_us && now_us - s->sent_asked_us < 1000000) {
+        why->retry_after_ms = 1000;
+        return RR_RATE_LIMITED;
+    }
+    s->sent_asked_us = now_us;
+    return rain_job_submit(rain_job_new(w, s, m->id, RAIN_JOB_SENT), DB_LANE_VIEWER);
+}
