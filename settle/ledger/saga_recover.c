@@ -17,7 +17,7 @@
 enum {
     PARTS_MAX = 1000,
     DRAIN_PAUSE_MS = 50,
-    LATER_MS = 1000, /* what only another process can do */
+    LATER_MS = 1000, /* what only another process can do; what failed, too */
     STATES_MAX = 8,  /* by one run of the step */
     LOOK_AGAIN = 32  /* tries between two looks at the log's ends while it drains */
 };
@@ -327,8 +327,9 @@ enum rr_err saga__step_recover(struct saga *s, const struct task *t, int64_t *ne
     *next_at_ms = 0;
     for (int i = 0; i < STATES_MAX && err == RR_PENDING && *next_at_ms <= ledger__now_ms(); i++)
         err = advance(c, t->code);
+    /* Its tries count the waits too: by them it would back off for half a minute when Redis blinks once. */
     if (err && err != RR_PENDING)
-        *next_at_ms = 0; /* what failed is tried again with backoff */
+        *next_at_ms = ledger__now_ms() + LATER_MS;
     free(c);
     return err;
 }

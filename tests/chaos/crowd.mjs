@@ -6,6 +6,7 @@ export class Crowd {
   rains = new Map(); // code → {code, room, openAt, endAt, ended}
   thinkMs = 130;
   cutRate = 0.004;
+  twinRate = 0.02;
 
   constructor({world, rooms, perRoom, seed}) {
     this.world = world;

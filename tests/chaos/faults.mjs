@@ -49,7 +49,12 @@ export function* schedule(seed, {without = []} = {}) {
       yield {...card, kind: "kill", how: card.how ?? "kill", afterMs: rng.int(KILL_EVERY_MS / 2, KILL_EVERY_MS * 1.5)};
       if (n % DISTURB_EVERY) continue;
       const kind = rng.weighted({pause: 3, cut: 4, restart: 1});
-      if (kind === "pause") yield {kind, target: rng.pick(disturbed), ms: rng.int(300, 3500), afterMs: rng.int(100, 500)};
+      if (kind === "pause") {
+        const target = rng.pick(disturbed);
+        // Longer than a consumer's session: a settler wakes up as one whose partitions another one has.
+        const ms = SETTLERS.includes(target) && rng.chance(0.4) ? rng.int(6500, 9000) : rng.int(300, 3500);
+        yield {kind, target, ms, afterMs: rng.int(100, 500)};
+      }
       if (kind === "cut") {
         yield {kind, target: rng.pick(links), how: rng.pick(["refuse", "hole", "deaf", "deaf"]), ms: rng.int(200, 2500), afterMs: rng.int(100, 500)};
       }

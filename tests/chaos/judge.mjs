@@ -27,12 +27,14 @@ function readLog(log) {
   const keys = new Map();
   const of = (e) => {
     const key = `${e.code}/${e.seq}`;
-    if (!keys.has(key)) keys.set(key, {code: e.code, seq: e.seq, asks: [], packets: new Map(), said: false, no: null, finalAt: null});
+    if (!keys.has(key)) keys.set(key, {code: e.code, seq: e.seq, asks: [], packets: new Map(), said: false, answered: false, no: null, finalAt: null});
     return keys.get(key);
   };
   const told = (k, e, said) => {
     k.packets.set(packetOf(e), {shard: e.shard, no: e.no, amount: e.amount});
     k.said ||= said;
+    if (e.biz === "GRANT_SETTLED") return; // news, but no answer to what was asked
+    k.answered = true;
     k.finalAt ??= e.at;
   };
   const counts = {pending: 0, recovering: 0};
@@ -83,9 +85,8 @@ function judgeViewer(viewer, rows, increase) {
       expected += packet.amount;
       if (!row || !k.packets.has(packetOf(row))) out.lost.push(`${key}: told ${packetOf(packet)}, the books say ${row ? packetOf(row) : "nothing"}`);
       if (k.asks.length === 0) out.doubled.push(`${key}: told without having asked`);
-    } else if (!k.no) {
-      out.unanswered += 1;
     }
+    if (!k.answered && !k.no && k.asks.length > 0) out.unanswered += 1;
     if (k.okAsk > 1 && row && row.grantedAt < k.asks[k.okAsk] - 1) out.replayed += 1;
   }
   for (const [key, row] of byKey) {

@@ -78,7 +78,9 @@ class Run {
     this.notes = [];
     const bin = process.env.REDRAIN_BIN_DIR ?? join(root, "build", o.preset);
     const dir = process.env.REDRAIN_RUN ?? join(root, ".run", "chaos");
-    this.world = new World({root, dir, bin, note: (text) => this.note(text)});
+    // Both policies of a lost pool have their seeds.
+    const policy = rngOf(o.seed, "policy").chance(0.3) ? "close" : "recover";
+    this.world = new World({root, dir, bin, policy, note: (text) => this.note(text)});
     this.rains = [];
   }
 
@@ -172,7 +174,7 @@ async function main() {
   const {line, findings} = result;
   for (const text of [...run.notes.slice(-20), ...findings.slice(0, 40)]) process.stderr.write(`${text}\n`);
   if (findings.length > 40) process.stderr.write(`and ${findings.length - 40} findings more\n`);
-  process.stderr.write(`besides the kills: ${JSON.stringify(run.faults.others)}; ${run.hurtS} s of faults, ${Math.round((Date.now() - run.began) / 1000)} s in all; ${run.world.dir}\n`);
+  process.stderr.write(`besides the kills: ${JSON.stringify(run.faults.others)}; ${run.hurtS} s of faults, ${Math.round((Date.now() - run.began) / 1000)} s in all; fence.policy ${run.world.policy}; ${run.world.dir}\n`);
   process.stdout.write(`${o.json ? JSON.stringify(line) : human(line)}\n`);
   process.exit(line.verdict === "ok" ? 0 : 1);
 }

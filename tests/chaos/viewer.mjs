@@ -12,6 +12,7 @@ const FORGOTTEN_MS = 5000; // a rain no worker knows any more is looked up in th
 export class Viewer {
   #line = null;
   #connecting = null;
+  #twinOpening = null;
   #servers;
   #backoffMs = RECONNECT_MIN_MS;
 
@@ -68,6 +69,16 @@ export class Viewer {
     return this.#connecting;
   }
 
+  /** A second page of the same user, on the other server: open when it was wanted before. */
+  #twin() {
+    if (this.twinLine?.isOpen) return this.twinLine;
+    this.#twinOpening ??= Line.open(this.crowd.world.wsUrl(this.#servers[this.lines % 2]), {
+      origin: this.crowd.world.origin, token: this.token, room: this.room,
+      owner: {onPush: (body) => this.onPush(body), onClose: () => {}}})
+      .then((line) => { this.twinLine = line; }, () => {}).finally(() => { this.#twinOpening = null; });
+    return null;
+  }
+
   // ---- grabs ----
 
   #key(code, seq) { return `${code}/${seq}`; }
@@ -79,33 +90,42 @@ export class Viewer {
     flight.resolve({name, ...body});
   }
 
+  /** Sends one GRAB; over(name) when it has an answer that ends the wait for it. */
+  #ask(flight, line, over) {
+    const {code, seq, again} = flight;
+    flight.asks += 1;
+    const ask = flight.asks;
+    flight.again = true;
+    this.note("ask", {code, seq, ask, again});
+    line.ask(OP.GRAB, again ? {code, seq, again} : {code, seq}, (name, body) => {
+      this.note("answer", {code, seq, ask, name, ...(name === "OK" ? {shard: body.shard, no: body.no, amount: body.amount} : {}),
+        ...(body.seq !== undefined && body.seq !== seq ? {otherSeq: body.seq} : {}),
+        ...(body.next !== undefined ? {next: body.next} : {})});
+      if (name === "PENDING") flight.maybeWon = true;
+      else if (name === "OK") this.#resolved(code, seq, name, body);
+      else if (name !== "CLOSED" && ask === flight.asks) { // a "no" counts as the answer to the newest question only
+        if (FINAL_NO.has(name)) this.#resolved(code, seq, name, body);
+        else flight.refused = {name, retryMs: body.retry_after_ms ?? 150};
+      }
+      over(name);
+    });
+  }
+
   /** One attempt is over when answered, when nothing came for a while, or when the line is gone. */
   #attempt(flight, line) {
     return new Promise((resolve) => {
-      let timer = setTimeout(() => resolve("silent"), ASK_AGAIN_MS);
-      const {code, seq, again} = flight;
-      flight.asks += 1;
-      const ask = flight.asks;
-      flight.again = true;
-      this.note("ask", {code, seq, ask, again});
-      line.ask(OP.GRAB, again ? {code, seq, again} : {code, seq}, (name, body) => {
-        this.note("answer", {code, seq, ask, name, ...(name === "OK" ? {shard: body.shard, no: body.no, amount: body.amount}
-          : {}), ...(body.seq !== undefined && body.seq !== seq ? {otherSeq: body.seq} : {}),
-        ...(body.next !== undefined ? {next: body.next} : {})});
-        if (name === "OK") this.#resolved(code, seq, name, body);
-        else if (name === "PENDING") {
-          flight.maybeWon = true;
-          clearTimeout(timer);
-          timer = setTimeout(() => resolve("pending"), ASK_AGAIN_MS);
-          return;
-        } else if (name !== "CLOSED" && ask === flight.asks) { // a "no" counts as the answer to the newest question only
-          if (FINAL_NO.has(name)) this.#resolved(code, seq, name, body);
-          else flight.refused = {name, retryMs: body.retry_after_ms ?? 150};
-        }
+      let timer = setTimeout(resolve, ASK_AGAIN_MS);
+      this.#ask(flight, line, (name) => {
         clearTimeout(timer);
-        resolve(name);
+        if (name === "PENDING") timer = setTimeout(resolve, ASK_AGAIN_MS);
+        else resolve();
       });
       if (this.rng.chance(this.crowd.cutRate)) setTimeout(() => line.cut(), this.rng.int(0, 40));
+      const twin = this.rng.chance(this.crowd.twinRate) && this.#twin();
+      if (twin) {
+        flight.maybeWon = true; // whatever one of the two hears, the other one may have won
+        this.#ask(flight, twin, () => {});
+      }
     });
   }
 
@@ -176,5 +196,6 @@ export class Viewer {
   end() {
     this.stopped = true;
     this.#line?.cut();
+    this.twinLine?.cut();
   }
 }

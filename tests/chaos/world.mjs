@@ -155,8 +155,8 @@ class Unit {
 
 export class World {
   /** dir: the run folder; bin: path of a build folder; note: a function for lines of the log. */
-  constructor({root, dir, bin, note = () => {}, servicesScript}) {
-    Object.assign(this, {root, dir, bin, note, logs: join(dir, "logs"), units: {}, links: {}, paused: new Map()});
+  constructor({root, dir, bin, policy = "recover", note = () => {}, servicesScript}) {
+    Object.assign(this, {root, dir, bin, policy, note, logs: join(dir, "logs"), units: {}, links: {}, paused: new Map()});
     this.script = servicesScript ?? join(root, "tools", "dev", "services.sh");
     this.fsync = "always";
     this.namespace = "";
@@ -277,6 +277,9 @@ message_timeout_ms = 2500
 [mysql]
 url = ${via("mariadb", this.mysqlUrl)}
 timeout_ms = 1000
+
+[fence]
+policy = ${this.policy}
 
 [limits]
 grab_per_s = 1000

@@ -86,6 +86,9 @@ const WRONGS = {
   "a grant the user is not shown": [(e) => { viewer(e, "8").shown = {}; }, {hidden_wins: 1}],
   "a grant shown without its amount": [(e) => { delete viewer(e, "8").shown[CODE][0].amount; }, {hidden_wins: 1}],
   "a grab without a final answer": [(e) => { viewer(e, "8").log.pop(); }, {unanswered: 1}],
+  "a grab that nobody answered, though its grant came": [(e) => {
+    viewer(e, "8").log.splice(1, 1, answer(0, T + 300, "PENDING"));
+  }, {unanswered: 1, lost_wins: 0}],
   "a no to a question that was asked again is no final answer": [(e) => {
     viewer(e, "8").log.splice(-1, 1, ask(1, T + 1705, 2), answer(1, T + 1710, "SOLD_OUT", 1));
   }, {unanswered: 1}],
