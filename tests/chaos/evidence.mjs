@@ -4,6 +4,7 @@ import {join} from "node:path";
 import {SERVERS, soon} from "./world.mjs";
 
 const OVER = "(5, 6)";
+const SOON_MS = 60_000;
 
 const byUser = (rows) => Object.fromEntries(rows.map((r) => [String(r.user_id), Number(r.fen)]));
 
@@ -15,7 +16,8 @@ export async function underWay(world, crowd) {
   const parts = rows.slice(0, 3).map((r) => `rain ${r.config_code} in status ${r.status}`);
   if (rows.length > 3) parts.push(`${rows.length - 3} more rains`);
   if (!crowd.idle()) parts.push(`${crowd.unresolved()} grabs without an answer`);
-  const [tasks] = await world.sql("SELECT COUNT(*) AS n FROM rp_task WHERE state = 0");
+  // Steps armed for later than any backoff are plans, not something under way.
+  const [tasks] = await world.sql("SELECT COUNT(*) AS n FROM rp_task WHERE state = 0 AND next_at < ?", [Date.now() + SOON_MS]);
   if (!parts.length && Number(tasks.n)) parts.push(`${tasks.n} steps to do`);
   return parts.join(", ");
 }

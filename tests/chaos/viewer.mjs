@@ -40,7 +40,7 @@ export class Viewer {
   onClose(line, code) {
     if (this.#line !== line) return;
     this.#line = null;
-    this.note("closed", {code});
+    this.note("closed", {close: code});
   }
 
   async #connect() {
