@@ -264,6 +264,17 @@ enum pending_action grab_pending_outcome(struct grab_pending *t, uint64_t id,
     return entry_backoff(t, e, now_us, out);
 }
 
+enum pending_action grab_pending_final(struct grab_pending *t, uint64_t id,
+                                       const struct grab_outcome *o, struct pending_grab *out)
+{
+    struct entry *e = entry_find(t, id);
+
+    if (!e || e->phase != PHASE_SCRIPT)
+        return PENDING_UNKNOWN;
+    e->p.outcome = *o;
+    return entry_tell(t, e, out);
+}
+
 enum pending_action grab_pending_defer(struct grab_pending *t, uint64_t id, int64_t until_us,
                                        struct pending_grab *out)
 {

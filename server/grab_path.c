@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "dispatch.h"
+#include "grab_books.h"
 #include "protocol/pack.h"
 #include "rain/gate.h"
 #include "rain/grab_batch.h"
@@ -244,9 +245,8 @@ static void scripted_all(void *arg, const struct pool_shard *at,
     }
 }
 
-static void run_again(void *arg, const struct pending_grab *g)
+static void ask_pool(struct grab_path *p, const struct pending_grab *g)
 {
-    struct grab_path *p = arg;
     struct grab_outcome o = {.rc = RR_UNAVAILABLE, .seq = g->grab.seq};
     struct pending_grab out;
 
@@ -254,6 +254,33 @@ static void run_again(void *arg, const struct pending_grab *g)
         return;
     if (grab_pending_outcome(p->pending, g->id, &o, rr_mono_us(p->w->clock), &out) == PENDING_TELL)
         tell(p, &out);
+}
+
+/* A pool that is being recovered may never say what was won: the rain may be SETTLED before, and nobody brings its pool back
+ * then. So the books are asked in between. */
+static void run_again(void *arg, const struct pending_grab *g)
+{
+    struct grab_path *p = arg;
+
+    if (g->outcome.rc != RR_RECOVERING || grab_books_pending(p->w, g) != RR_OK)
+        ask_pool(p, g);
+}
+
+void grab_path_booked(struct grab_path *p, const struct pending_grab *g, enum rr_err err,
+                      const struct grant_row *row)
+{
+    struct grab_outcome o = {.rc = err, .seq = g->grab.seq};
+    struct pending_grab out;
+
+    if (err == RR_OK) {
+        o.packet_no = row->packet_no;
+        o.amount_fen = row->amount_fen;
+    }
+    if (err != RR_OK && err != RR_ENDED)
+        ask_pool(p, g);
+    else if (grab_pending_final(p->pending, g->id, &o, &out) == PENDING_TELL)
+        tell(p, &out);
+    timer_arm(p);
 }
 
 static void gave_up(void *arg, const struct pending_grab *g)

@@ -16,6 +16,8 @@
 
 struct worker;
 struct refusal;
+struct pending_grab;
+struct grant_row;
 struct grab_path;
 
 struct grab_path *grab_path_create(struct worker *w);
@@ -29,6 +31,10 @@ RR_MUST_CHECK enum rr_err grab_path_submit(struct grab_path *p, struct session *
 void grab_path_resume(struct grab_path *p, const struct risk_frame *f, enum rr_err err);
 /* A delivery report (producer_report_fn). */
 void grab_path_report(void *grab_path, uint64_t id, bool ok);
+/* What the books say of a grab that grab_books_pending() took: OK with its row, ENDED, or anything that is no answer: then the
+ * pool is asked again. */
+void grab_path_booked(struct grab_path *p, const struct pending_grab *g, enum rr_err err,
+                      const struct grant_row *row);
 /* Grabs without a final answer. */
 uint32_t grab_path_inflight(const struct grab_path *p);
 /* A rain is forgotten: so are its queues. */

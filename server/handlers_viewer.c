@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "grab_books.h"
 #include "protocol/pack.h"
 #include "rain/split.h"
 #include "rain_job.h"
@@ -268,39 +269,10 @@ enum rr_err on_ping(struct worker *w, struct session *s, const struct msg *m, st
     return RR_OK;
 }
 
-/* What only the books are asked for: at most once a second by one connection. */
-static enum rr_err books_rate(struct worker *w, struct session *s, struct refusal *why)
-{
-    int64_t now_us = rr_mono_us(w->clock);
-
-    if (s->grants_asked_us && now_us - s->grants_asked_us < 1000000) {
-        why->retry_after_ms = 1000;
-        return RR_RATE_LIMITED;
-    }
-    s->grants_asked_us = now_us;
-    return RR_OK;
-}
-
-/* He may have won in a rain that this worker does not know (it was started after the end, or Redis forgot the room): that is no
- * reason for a final no. */
-static enum rr_err grab_by_books(struct worker *w, struct session *s, const struct msg *m,
-                                 struct refusal *why)
-{
-    struct rain_job *j = NULL;
-    enum rr_err err = books_rate(w, s, why);
-
-    if (err)
-        return err;
-    j = rain_job_new(w, s, m->id, RAIN_JOB_GRAB);
-    memcpy(j->code, m->u.grab.code.p, RR_CODE_LEN);
-    j->seq = (uint32_t)m->u.grab.seq;
-    return rain_job_submit(j, DB_LANE_VIEWER);
-}
-
 enum rr_err on_grab(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
 {
     if (m->u.grab.again && rain_code_valid(m->u.grab.code) && !rains_find(w->rains, m->u.grab.code))
-        return grab_by_books(w, s, m, why);
+        return grab_books_unknown(w, s, m, why);
     return grab_path_submit(w->grabs, s, m, why);
 }
 
@@ -317,7 +289,7 @@ enum rr_err on_my_grants(struct worker *w, struct session *s, const struct msg *
         return RR_BAD_REQUEST;
     }
     if (!m->u.my_grants.has_code) {
-        enum rr_err err = books_rate(w, s, why);
+        enum rr_err err = grab_books_rate(w, s, why);
 
         if (err) {
             rain_job_free(j);

@@ -166,7 +166,7 @@ static void run_rain_grants(struct rain_job *j, struct db_ctx *ctx)
     free(rows);
 }
 
-/* [thread] No worker may know the rain any more (it is long over, or Redis was wiped), but the books do. While it is not over a
+/* [thread] Redis may know nothing of the rain any more (it is long over, or was wiped), but the books do. While it is not over a
  * grant may still come: then nobody can say no. Its status is read before the grant: what is SETTLED has all its grants. */
 static void run_grab(struct rain_job *j, struct db_ctx *ctx)
 {

@@ -6,6 +6,7 @@
 
 #include "db_pool.h"
 #include "ledger/wallet_op.h"
+#include "rain/grab_pending.h"
 #include "room/session.h"
 
 struct worker;
@@ -21,7 +22,7 @@ enum rain_job_kind {
     RAIN_JOB_SHOW,
     RAIN_JOB_LIST,
     RAIN_JOB_GRANTS,
-    RAIN_JOB_GRAB,        /* a GRAB asked again, of a rain this worker does not know */
+    RAIN_JOB_GRAB,        /* what the books say of (user, code, seq) */
     RAIN_JOB_RAIN_GRANTS, /* a page of a rain's grants */
     RAIN_JOB_STATS,       /* numbers of many rains */
     RAIN_JOB_DEPOSIT,
@@ -74,7 +75,8 @@ struct rain_job {
     uint32_t limit;                  /* RAIN_GRANTS: rows of the page */
     char (*codes)[RR_CODE_LEN + 1];  /* STATS: RAIN_JOB_PAGE_MAX; owned */
     uint32_t codes_n;
-    uint32_t seq; /* GRAB */
+    uint32_t seq;                /* GRAB */
+    struct pending_grab pending; /* GRAB: who waits for it */
     bool live; /* LIST, SHOW: a rain of the room runs, SQL is not to be asked if it can be helped */
     bool cached;                        /* out: it was not */
     uint32_t shards;                    /* GRANTS with a code: of that rain, 0: not known */

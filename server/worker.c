@@ -348,6 +348,7 @@ static void worker_stop(struct worker *w)
      * the outbox. */
     risk_guard_close(w->guard);
     grab_path_destroy(w->grabs);
+    w->grabs = NULL;
     ws_close(w->ws);
     store_async_close(w->store, store_closed, w);
     while (w->store)

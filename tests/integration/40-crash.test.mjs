@@ -165,6 +165,22 @@ test("kill -9 of the broker", {skip: skipWithoutKafka}, async () => {
   assert.ok(tally.pending > 0);
 });
 
+test("a settled rain whose pool Redis lost is looked up in the books", async () => {
+  const room = newRoom("crash");
+  const {code} = await startRain(stack, {room, count: 10, total: 1000, limit: 3});
+  const client = await enter(stack, "7103", {room});
+  const won = await client.grab(code, 0);
+  assert.equal(won.name, "OK");
+  await closeRain(stack, code);
+  await settled(stack, code);
+  await stack.redis.unlink(...await stack.redis.keys(`${stack.namespace}redpkt:{${code}:*`));
+  // Asked at once, both are PENDING until the books are asked.
+  const [again, other] = await Promise.all([client.grab(code, 0, true), client.grab(code, 1, true)]);
+  assert.deepEqual({...again, left: 0}, {...won, left: 0});
+  assert.equal(other.name, "ENDED");
+  await client.close();
+});
+
 test("a rain that no worker knows any more is looked up in the books", async () => {
   const room = newRoom("crash");
   const {code} = await startRain(stack, {room, count: 10, total: 1000, limit: 3});

@@ -90,6 +90,10 @@ enum pending_action grab_pending_outcome(struct grab_pending *t, uint64_t id,
                                          const struct grab_outcome *o, int64_t now_us,
                                          struct pending_grab *out);
 
+/* Instead of an outcome, when somebody who knows better than the pool (the books) has the final answer: TELL or UNKNOWN. */
+enum pending_action grab_pending_final(struct grab_pending *t, uint64_t id,
+                                       const struct grab_outcome *o, struct pending_grab *out);
+
 /* Instead of an outcome, when the script said NOT_STARTED a moment before t0: run_again() follows
  * at until_us. STAY or UNKNOWN. */
 enum pending_action grab_pending_defer(struct grab_pending *t, uint64_t id, int64_t until_us,

@@ -440,6 +440,71 @@ static void test_script_refusals(void **state)
     assert_int_equal(grab_path_inflight(f->w.grabs), 0);
 }
 
+/* Asked again while the pool is lost: the books are asked before the pool is, once more. */
+static struct rain_job *recovering_until_books(int who, uint32_t id, uint32_t job)
+{
+    grab(who, id, 2, true);
+    fake_advance(f, 1 * MS);
+    script_says(f->calls_n - 1, RR_RECOVERING);
+    assert_int_equal(f->jobs_n, job);
+    fake_advance(f, 600 * MS);
+    assert_reply(who, -1, id, RESULT_PENDING);
+    assert_int_equal(f->jobs_n, job + 1);
+    assert_int_equal(f->jobs[job]->kind, RAIN_JOB_GRAB);
+    assert_string_equal(f->jobs[job]->code, RAIN_A);
+    assert_string_equal(f->jobs[job]->room_id, "r1");
+    assert_int_equal(f->jobs[job]->seq, 2);
+    return f->jobs[job];
+}
+
+static void test_lost_pool_books_know(void **state)
+{
+    struct rain_job *j = recovering_until_books(0, 11, 0);
+    struct unpack_value body;
+
+    (void)state;
+    assert_int_equal(f->calls_n, 1);
+    assert_int_equal(j->user_id, 7);
+    j->grants->row = (struct grant_row){.packet_no = 30, .seq = 2, .amount_fen = 88};
+    fake_job_done(f, 0, RR_OK);
+    body = assert_reply(0, -1, 11, RESULT_OK);
+    assert_int_equal(wire_int(&body, "amount"), 88);
+    assert_int_equal(wire_int(&body, "no"), 30);
+    assert_int_equal(wire_int(&body, "seq"), 2);
+    assert_int_equal(f->records_n, 0); /* it is in the books */
+    recovering_until_books(1, 12, 1);
+    fake_job_done(f, 1, RR_ENDED);
+    assert_reply(1, -1, 12, RESULT_ENDED);
+    assert_int_equal(grab_path_inflight(f->w.grabs), 0);
+}
+
+static void test_lost_pool_books_do_not_know(void **state)
+{
+    static const enum rr_err no_answer[] = {RR_RECOVERING, RR_UNAVAILABLE, RR_NOT_FOUND};
+    uint32_t calls = 1;
+
+    (void)state;
+    recovering_until_books(0, 11, 0);
+    for (uint32_t i = 0; i < RR_COUNTOF(no_answer); i++) {
+        fake_job_done(f, i, no_answer[i]);
+        fake_advance(f, 2 * MS);
+        assert_int_equal(f->calls_n, ++calls); /* the pool may be back */
+        script_says(calls - 1, RR_RECOVERING);
+        fake_advance(f, 2100 * MS);
+        assert_int_equal(f->jobs_n, i + 2);
+    }
+    f->submit_err = RR_BUSY; /* too many ask the books: the pool alone is asked */
+    fake_job_done(f, 3, RR_RECOVERING);
+    fake_advance(f, 2 * MS);
+    script_says(calls++, RR_RECOVERING);
+    fake_advance(f, 2100 * MS);
+    fake_advance(f, 2 * MS);
+    assert_int_equal(f->jobs_n, 4);
+    assert_int_equal(f->calls_n, calls + 1);
+    assert_reply(0, -1, 11, RESULT_PENDING);
+    assert_int_equal(grab_path_inflight(f->w.grabs), 1);
+}
+
 static void test_never_sent(void **state)
 {
     (void)state;
@@ -604,6 +669,8 @@ int main(void)
         TEST(test_script_says_a_moment_too_early),
         TEST(test_script_says_much_too_early),
         TEST(test_script_refusals),
+        TEST(test_lost_pool_books_know),
+        TEST(test_lost_pool_books_do_not_know),
         TEST(test_never_sent),
         TEST(test_not_eligible),
         TEST(test_other_rooms_rain),
