@@ -18,8 +18,18 @@ static enum rr_err retire(struct saga *s, const struct rain_info *r)
     enum rr_err err = RR_OK;
 
     memcpy(at.code, r->code, sizeof(at.code));
-    for (; !err && at.shard < r->spec.shards; at.shard++)
+    for (; !err && at.shard < r->spec.shards; at.shard++) {
+        struct pool_state st;
+
         err = s->pool->retire(s->pool->impl, &at);
+        /* Rolled back to before the close after everything was settled: nobody needed it any more. */
+        if (err == RR_CONFLICT)
+            err = s->pool->close(s->pool->impl, &at, true, &st);
+        else
+            continue;
+        if (!err)
+            err = s->pool->retire(s->pool->impl, &at);
+    }
     return err;
 }
 

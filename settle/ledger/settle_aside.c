@@ -15,8 +15,8 @@ static struct origin origin_of(const struct settle_job *job, const struct settle
                            db_int(e->item->offset)};
 }
 
-/* A rid that a recovery took away from the shard: what it told was in the books before. Such a record is kept, and nobody has
- * to look at it. */
+/* A rid that a recovery took away from the shard: all that was told under it was in the books before. Whatever such a record
+ * meets now, its packet granted to another user, its seq to another packet, or nothing: it is kept, and nobody has to act. */
 static enum rr_err was_fenced(struct ledger *l, const struct grant_record *r, bool *fenced)
 {
     struct db_rows rows = {.cols = 0};
@@ -36,10 +36,8 @@ static enum rr_err put_conflict(struct ledger *l, const struct settle_job *job,
     const struct grant_record *r = &e->item->rec;
     struct origin at = origin_of(job, e);
     bool fenced = false;
-    enum rr_err err = RR_OK;
+    enum rr_err err = was_fenced(l, r, &fenced);
 
-    if (e->now.verdict == SETTLE_STALE_RID)
-        err = was_fenced(l, r, &fenced);
     if (err)
         return err;
     return db_stmt(

@@ -27,6 +27,8 @@ if redis.call('LLEN', KEYS[6]) ~= left or redis.call('HLEN', KEYS[7]) ~= users
     or redis.sha1hex(table.concat(redis.call('LRANGE', KEYS[6], 0, -1), ',')) ~= ARGV[12] then
     return 'tmp'
 end
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 redis.call('HSET', KEYS[2], 'st', s[1] == 'C' and 'C' or ARGV[6], 'rid', ARGV[1], 'n', ARGV[3], 'granted', ARGV[4],
     'fen', ARGV[5], 'limit', ARGV[9], 'room', ARGV[10])
 if ARGV[7] == '0' then
@@ -36,6 +38,8 @@ else
 end
 if left > 0 then
     redis.call('HDEL', KEYS[2], 'sold_out_at')
+elseif ARGV[3] ~= '0' then
+    redis.call('HSETNX', KEYS[2], 'sold_out_at', now)
 end
 redis.call('UNLINK', KEYS[1], KEYS[3])
 if left > 0 then
@@ -49,8 +53,6 @@ end
 if redis.call('EXISTS', KEYS[4]) == 1 then
     redis.call('XTRIM', KEYS[4], 'MAXLEN', 0)
 end
-local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 for i = 15, #ARGV do
     redis.call('XADD', KEYS[4], '*', 'code', ARGV[13], 'shard', ARGV[14], 'room', ARGV[10], 'rid', ARGV[1],
         'at', now, 'items', ARGV[i])

@@ -278,6 +278,36 @@ static void a_pool_of_an_older_life_is_not_believed(void **state)
     end();
 }
 
+/* The lost grants' records arrive after their packets and seqs went to others: kept, closed, and in nobody's way. */
+static void late_records_of_an_older_life_block_nothing(void **state)
+{
+    struct pool_grant g[5];
+    struct pool_grant other;
+    struct pool_grant same;
+    struct rain_info r;
+
+    (void)state;
+    begin_recovery();
+    r = started(1000, 10, 1, 3);
+    for (int i = 0; i < 5; i++)
+        fake_grab(&f, r.code, 0, 1 + i, &g[i]);
+    settle_grant(&r, 0, &g[0]);
+    log_end.high = 1;
+    fake_wipe(&f);
+    recover();
+    fake_grab(&f, r.code, 0, 77, &other); /* packet 1, which was user 2's */
+    fake_grab(&f, r.code, 0, 4, &same);   /* packet 2 for seq 0 of user 4, who had packet 3 for it */
+    assert_int_equal(settle_as(&r, 0, &other, rid_of(&r, 0)).settled, 1);
+    assert_int_equal(settle_as(&r, 0, &same, rid_of(&r, 0)).settled, 1);
+    for (int i = 1; i < 5; i++)
+        assert_int_equal(settle_as(&r, 0, &g[i], RID).conflicts, 1);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE state = 'closed'"), 4);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(DISTINCT reason) FROM rp_conflict"), 3);
+    r = end_of(&r);
+    assert_int_equal(r.total_get, 3);
+    end();
+}
+
 /* ---- the order ---- */
 
 static void nothing_is_fixed_before_the_wait_is_over(void **state)
@@ -654,6 +684,7 @@ int main(void)
         cmocka_unit_test(survivors_below_the_floor_stay),
         cmocka_unit_test(a_rolled_back_rain_grants_no_packet_twice),
         cmocka_unit_test(a_pool_of_an_older_life_is_not_believed),
+        cmocka_unit_test(late_records_of_an_older_life_block_nothing),
         cmocka_unit_test(nothing_is_fixed_before_the_wait_is_over),
         cmocka_unit_test(the_floor_waits_for_the_settlers),
         cmocka_unit_test(a_topic_made_anew_is_not_waited_for),
