@@ -263,18 +263,21 @@ static void a_pool_of_an_older_life_is_not_believed(void **state)
     fake_restart(&f, NEW_RUN);
     fake_wipe(&f);
     recover();
+    assert_true(fake_grab(&f, r.code, 0, 98, &other) > 0);
+    assert_int_equal(other.packet_no, 3); /* its record never arrives */
     assert_true(fake_grab(&f, r.code, 0, 99, &other) > 0);
-    assert_int_equal(other.packet_no, 3);
     settle_as(&r, 0, &other, rid_of(&r, 0));
     log_end.high = 4;
-    /* Packet 4 and the rest of old life come back. */
+    /* The old life comes back, in which packets 3 and 4 were others'. */
     fake_restart(&f, THIRD_RUN);
     *fake_at(&f, r.code, 0) = old;
     recover();
-    assert_int_equal(fake_at(&f, r.code, 0)->st.granted, 4);
-    assert_int_equal(fake_at(&f, r.code, 0)->grants[3].user_id, 99);
+    assert_int_equal(fake_at(&f, r.code, 0)->st.granted, 5);
+    assert_int_equal(fake_at(&f, r.code, 0)->grants[3].user_id, 0);
+    assert_int_equal(fake_at(&f, r.code, 0)->grants[4].user_id, 99);
     r = end_of(&r);
     assert_int_equal(r.total_get, 4);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_grant WHERE state = 3"), 1);
     end();
 }
 
