@@ -16,6 +16,7 @@ export class Rain {
     this.announced = null; // seed_hash of the first RED_PACKET_CONFIG
     this.proof = null; // what proof-view.js made of the revealed seed
     this.cancelled = false;
+    this.recovering = false; // RED_PACKET_STATE: its pool is being recovered
     this.outcome = null; // last final no: "SOLD_OUT" | "LIMIT" | "ENDED"
     this.confirming = false; // a grab is PENDING
     this.taps = 0;
@@ -30,6 +31,16 @@ export class Rain {
     // Extended after this page thought it was over.
     if (this.endedAt !== null && config.end_at > this.endedAt && !this.result) this.endedAt = null;
     if (this.outcome === "ENDED") this.outcome = null;
+  }
+
+  /** RECOVERING, OPEN or CLOSED. What was seen of the lost pool says nothing: counts start anew, there may be packets again. */
+  onState({state}) {
+    this.recovering = state === "RECOVERING";
+    this.granted = 0;
+    this.grantedFen = 0;
+    if (this.result) return;
+    this.soldOutAt = null;
+    if (this.outcome === "SOLD_OUT") this.outcome = null;
   }
 
   /** Counts only grow: late or reordered ticks change nothing. */

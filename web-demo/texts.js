@@ -52,6 +52,7 @@ export const TEXTS = Object.freeze({
   ok: ["知道了", "OK"],
   me: ["我", "me"],
   userName: ["用户 {user}", "User {user}"],
+  recovering: ["恢复中，请稍候", "Recovering, please wait"],
   "grant.confirming": ["确认中", "Confirming"],
   "grant.pending": ["入账中", "Settling"],
   "grant.settled": ["已入账", "Settled"],

@@ -145,7 +145,8 @@ function drawHud(rain, now) {
   setText(byId("ticker"), text);
   byId("bar-box").setAttribute("aria-label", text);
   byId("bar").style.transform = `scaleX(${Math.min(1, rain.granted / total)})`;
-  byId("hud-wait").hidden = rain.confirmingCount === 0;
+  setText(byId("hud-wait"), t(rain.recovering ? "recovering" : "grant.confirming"));
+  byId("hud-wait").hidden = rain.confirmingCount === 0 && !rain.recovering;
   const live = performance.now() < combo.until && combo.count > 1;
   byId("combo").hidden = !live;
   if (live) setText(byId("combo"), t("combo", {n: combo.count}));
@@ -240,6 +241,7 @@ function wire() {
   });
   onRain("RED_PACKET_CONFIG", "onConfig");
   onRain("RED_PACKET_TICK", "onTick");
+  onRain("RED_PACKET_STATE", "onState");
   onRain("RED_PACKET_END", "onEnd");
   onRain("RED_PACKET_RESULT", "onResult");
   client.on("RED_PACKET_CANCEL", ({config_code: code}) => {

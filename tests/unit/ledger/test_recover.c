@@ -299,7 +299,7 @@ static void late_records_of_an_older_life_block_nothing(void **state)
     fake_wipe(&f);
     recover();
     fake_grab(&f, r.code, 0, 77, &other); /* packet 1, which was user 2's */
-    fake_grab(&f, r.code, 0, 4, &same);   /* packet 2 for seq 0 of user 4, who had packet 3 for it */
+    fake_grab(&f, r.code, 0, 4, &same); /* packet 2 for seq 0 of user 4, who had packet 3 for it */
     assert_int_equal(settle_as(&r, 0, &other, rid_of(&r, 0)).settled, 1);
     assert_int_equal(settle_as(&r, 0, &same, rid_of(&r, 0)).settled, 1);
     for (int i = 1; i < 5; i++)

@@ -988,6 +988,19 @@ static void test_coming_back_keeps_the_room(void **state)
 
 /* ---- kept states ---- */
 
+/* A pause of a rain is told and learned from, and its configuration stays what late joiners get. */
+static void test_a_pause_is_not_kept(void **state)
+{
+    (void)state;
+    room_live("r1", E1, 0, 1);
+    bus_says_biz("r1", E1, 1, "RED_PACKET_CONFIG", CODE);
+    bus_says_biz("r1", E1, 2, "RED_PACKET_STATE", CODE);
+    assert_int_equal(f->states, 2);
+    join(1, "r1");
+    assert_int_equal(last()->kept_n, 1);
+    assert_string_equal(last()->kept_biz, "RED_PACKET_CONFIG");
+}
+
 static void test_kept_states(void **state)
 {
     char code[RR_CODE_LEN + 1] = CODE;
@@ -1087,6 +1100,7 @@ int main(void)
         TEST(test_presence_of_the_last_who_left),
         TEST(test_idle_room_is_let_go),
         TEST(test_coming_back_keeps_the_room),
+        TEST(test_a_pause_is_not_kept),
         TEST(test_kept_states),
         TEST(test_malformed_state_is_not_kept),
         TEST(test_destroy_with_people_waiting),

@@ -144,6 +144,26 @@ static void test_extend(void **state)
     assert_int_equal(rains_count(rs), 1);
 }
 
+/* Its pool was lost: sold out there is not sold out here. */
+static void test_state_forgets_the_pool(void **state)
+{
+    (void)state;
+    assert_int_equal(learn_config("r1", "RED_PACKET_CONFIG", CODE, END_AT, 5), RR_OK);
+    find(CODE)->granted = 7;
+    find(CODE)->live.sold_out = 3;
+    strcpy(find(CODE)->live.rid, "old");
+    assert_int_equal(learn_code("r2", "RED_PACKET_STATE", CODE, 6), RR_BAD_REQUEST);
+    assert_int_equal(find(CODE)->granted, 7);
+    assert_int_equal(learn_code("r1", "RED_PACKET_STATE", CODE, 6), RR_OK);
+    assert_int_equal(find(CODE)->granted, 0);
+    assert_int_equal(find(CODE)->live.sold_out, 0);
+    assert_int_equal(find(CODE)->live.rid[0], 0);
+    assert_int_equal(find(CODE)->live.t1_ms, END_AT);
+    assert_false(find(CODE)->over);
+    assert_int_equal(learn_code("r1", "RED_PACKET_STATE", OTHER, 6), RR_OK); /* not known here */
+    assert_null(find(OTHER));
+}
+
 static void test_end_without_config(void **state)
 {
     const char *const last[] = {"RED_PACKET_END", "RED_PACKET_RESULT"};
@@ -303,6 +323,7 @@ int main(void)
         TEST(test_learns_origin),
         TEST(test_learns_rules),
         TEST(test_extend),
+        TEST(test_state_forgets_the_pool),
         TEST(test_end_without_config),
         TEST(test_end_after_config),
         TEST(test_cancel),

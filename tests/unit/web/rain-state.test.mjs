@@ -43,6 +43,21 @@ test("ticks only count up", () => {
   assert.deepEqual([r.granted, r.grantedFen], [5, 500]);
 });
 
+test("a rain that is recovered may be grabbed again, and counts anew", () => {
+  const r = rain();
+  r.onTick({granted: 10, granted_price: 1000});
+  r.outcome = "SOLD_OUT";
+  r.soldOutAt = 6000;
+  assert.equal(r.mayGrab(6000), false);
+  r.onState({state: "RECOVERING"});
+  assert.equal(r.recovering, true);
+  assert.equal(r.mayGrab(6000), true);
+  r.onState({state: "OPEN"});
+  assert.equal(r.recovering, false);
+  r.onTick({granted: 4, granted_price: 400});
+  assert.equal(r.granted, 4);
+});
+
 test("grabbing stops at the limit, at a final no, and when sold out", () => {
   const r = rain();
   assert.equal(r.mayGrab(6000), true);
