@@ -17,6 +17,7 @@
 enum {
     PARTS_MAX = 1000,
     DRAIN_PAUSE_MS = 50,
+    TELL_AGAIN_MS = 1500, /* after the fence */
     LATER_MS = 1000, /* what only another process can do; what failed, too */
     STATES_MAX = 8,  /* by one run of the step */
     LOOK_AGAIN = 32  /* tries between two looks at the log's ends while it drains */
@@ -136,7 +137,7 @@ static enum rr_err fence_all(struct recovery *c)
         err = fence_move(s->ledger, &c->fence, FENCE_BEGUN, FENCE_WAITS, s->recovery->wait_ms);
     if (!err)
         rr_fail(RECOVER_WAITS);
-    return err ? err : wait(c, s->recovery->wait_ms);
+    return err ? err : wait(c, s->recovery->wait_ms ? TELL_AGAIN_MS : 0);
 }
 
 static enum rr_err read_ends(struct recovery *c, struct grant_log_end **ends, uint32_t *n)
@@ -147,6 +148,18 @@ static enum rr_err read_ends(struct recovery *c, struct grant_log_end **ends, ui
     return log->ends(log->impl, *ends, PARTS_MAX, n);
 }
 
+/* Workers that lost Redis too may not have been back when the room was told: it is told once more. */
+static enum rr_err wait_and_tell(struct recovery *c)
+{
+    int64_t rest_ms = c->s->recovery->wait_ms - TELL_AGAIN_MS;
+    enum rr_err err = RR_OK;
+
+    if (c->fence.wait_left_ms > rest_ms)
+        return wait(c, c->fence.wait_left_ms - rest_ms);
+    err = tell(c, "RECOVERING");
+    return err ? err : wait(c, c->fence.wait_left_ms);
+}
+
 static enum rr_err snapshot(struct recovery *c)
 {
     struct grant_log_end *ends = NULL;
@@ -154,7 +167,7 @@ static enum rr_err snapshot(struct recovery *c)
     enum rr_err err = RR_OK;
 
     if (c->fence.wait_left_ms > 0)
-        return wait(c, c->fence.wait_left_ms);
+        return wait_and_tell(c);
     err = read_ends(c, &ends, &n);
     if (!err)
         err = fence_snapshot(c->s->ledger, &c->fence, c->s->recovery->log->topic, ends, n);
