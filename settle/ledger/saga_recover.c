@@ -18,9 +18,9 @@ enum {
     PARTS_MAX = 1000,
     DRAIN_PAUSE_MS = 50,
     TELL_AGAIN_MS = 1500, /* after the fence */
-    LATER_MS = 1000, /* what only another process can do; what failed, too */
-    STATES_MAX = 8,  /* by one run of the step */
-    LOOK_AGAIN = 32  /* tries between two looks at the log's ends while it drains */
+    LATER_MS = 1000,      /* what only another process can do; what failed, too */
+    STATES_MAX = 8,       /* by one run of the step */
+    LOOK_AGAIN = 32       /* tries between two looks at the log's ends while it drains */
 };
 
 struct recovery {
