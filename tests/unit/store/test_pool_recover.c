@@ -161,7 +161,7 @@ static void grants_of_the_new_life_carry_its_rid(void **state)
 {
     struct pool_shard at = lost();
     struct pool_refill r;
-    struct pool_grab_item item = {9, 0};
+    struct pool_grab_item item = {.user_id = 9};
     struct grab_answer a;
     char rid[RR_RID_LEN + 1];
     redisReply *x = NULL;
