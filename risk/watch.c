@@ -36,10 +36,13 @@ static void user_drop(struct risk_watch *w, struct user_node *u)
 
 void risk_watch_destroy(struct risk_watch *w)
 {
+    struct user_node *u = NULL;
+    struct user_node *tmp = NULL;
+
     if (!w)
         return;
-    while (w->users_lru)
-        user_drop(w, w->users_lru);
+    HASH_ITER (hh, w->users, u, tmp)
+        user_drop(w, u);
     risk__addresses_fini(w);
     free(w);
 }

@@ -20,8 +20,11 @@ static void address_drop(struct risk_watch *w, struct address_node *a)
 
 void risk__addresses_fini(struct risk_watch *w)
 {
-    while (w->addresses_lru)
-        address_drop(w, w->addresses_lru);
+    struct address_node *a = NULL;
+    struct address_node *tmp = NULL;
+
+    HASH_ITER (hh, w->addresses, a, tmp)
+        address_drop(w, a);
 }
 
 struct address_node *risk__address_find(struct risk_watch *w, uint64_t address)
@@ -71,9 +74,11 @@ static bool is_member(const struct address_node *a, uint64_t user)
 
 static void member_add(struct risk_watch *w, struct address_node *a, uint64_t user)
 {
-    /* Room for one: others go, not the one that is being counted. */
-    while (w->members >= w->opts.members_max && w->addresses_lru != a) {
-        address_drop(w, w->addresses_lru);
+    struct address_node *oldest = w->addresses_lru;
+
+    /* Room for one: others go, not the one that is being counted. One at a time; the next tap goes on with it. */
+    if (w->members >= w->opts.members_max && oldest != a) {
+        address_drop(w, oldest);
         w->forgotten++;
     }
     if (a->n == RISK_ADDRESS_USERS_MAX || w->members >= w->opts.members_max)
@@ -100,6 +105,6 @@ int64_t risk__address_add(struct risk_watch *w, uint64_t address, int64_t window
         member_add(w, a, (uint64_t)u->user_id);
     u->address = address;
     u->address_window = window;
-    /* A sum of distinct users cannot be told from what is ours in it: the larger one is a lower bound. */
+    /* Ours and theirs overlap, nobody knows by how much: the larger number is the safe one. */
     return a->merged > a->n ? a->merged : a->n;
 }

@@ -79,6 +79,17 @@ static uint64_t rain_hash(const char *code)
     return h ? h : 1;
 }
 
+static struct case_key key_of(int64_t user_id, const char *code, enum risk_rule kind)
+{
+    struct case_key key;
+
+    memset(&key, 0, sizeof(key));
+    key.user_id = user_id;
+    key.rain = rain_hash(code);
+    key.kind = (uint64_t)kind;
+    return key;
+}
+
 static struct decided *case_find(struct risk_guard *g, const struct case_key *key)
 {
     struct decided *d = NULL;
@@ -157,8 +168,7 @@ static void release(struct risk_guard *g, struct decided *d, enum rr_err err)
 
 static void note_done(struct risk_guard *g, const struct risk_note *n, enum rr_err err)
 {
-    struct case_key key = {
-        .user_id = n->user_id, .rain = rain_hash(n->code), .kind = (uint64_t)RISK_NONE};
+    struct case_key key = key_of(n->user_id, n->code, RISK_NONE);
     struct decided *d = n->decision == RISK_DECIDED_MARK ? case_find(g, &key) : NULL;
 
     if (err && n->decision != RISK_DECIDED_MARK)
@@ -247,8 +257,7 @@ static void log_note(const char *event, const struct risk_note *n)
 static enum rr_err deny(struct risk_guard *g, const struct session *s, const struct risk_frame *f,
                         const struct risk_verdict *v)
 {
-    struct case_key key = {
-        .user_id = s->user_id, .rain = rain_hash(f->code), .kind = (uint64_t)v->rule};
+    struct case_key key = key_of(s->user_id, f->code, v->rule);
     struct risk_note n = note_of(s, f, v);
 
     rr_metric_add(&g->w->metrics->risk_denied_total, 1);
@@ -274,8 +283,7 @@ static void wait_for(struct risk_guard *g, struct decided *d, const struct risk_
 static enum rr_err hold(struct risk_guard *g, const struct session *s, const struct risk_frame *f,
                         const struct risk_verdict *v)
 {
-    struct case_key key = {
-        .user_id = s->user_id, .rain = rain_hash(f->code), .kind = (uint64_t)RISK_NONE};
+    struct case_key key = key_of(s->user_id, f->code, RISK_NONE);
     struct decided *d = case_find(g, &key);
     struct risk_note n = note_of(s, f, v);
 
@@ -300,8 +308,7 @@ static enum rr_err hold(struct risk_guard *g, const struct session *s, const str
 static bool below_mark(struct risk_guard *g, const struct session *s, const struct risk_frame *f,
                        struct risk_verdict *v)
 {
-    struct case_key key = {
-        .user_id = s->user_id, .rain = rain_hash(f->code), .kind = (uint64_t)RISK_NONE};
+    struct case_key key = key_of(s->user_id, f->code, RISK_NONE);
     const struct decided *d = case_find(g, &key);
 
     if (!d || f->seq >= d->written_from)
