@@ -198,6 +198,12 @@ for (const [jump, seconds] of [["an hour ahead", 3600], ["an hour back", -3600]]
         assert.ok(Math.abs((Number(at) - Date.now()) / 1000 - seconds) < 60, `the ${who}'s clock was wrong indeed: ${at}`);
       }
       await assertOracle(other, history, code, {total: 100});
+      // A step that was armed by the right time is due at the right time.
+      clock.jumpTo(0);
+      const {code: third} = await startRain(other, {room, count: 2, total: 20, limit: 2, shards: 1, duration_ms: 1500});
+      clock.jumpTo(seconds);
+      await until("the close that was armed before the jump comes at its time", async () =>
+        (await other.sql("SELECT status FROM t_red_packet_config WHERE config_code = ?", [third]))[0].status === SETTLED, {timeoutMs: 12_000, everyMs: 50});
       await other.verify();
     } finally {
       await other.end();
