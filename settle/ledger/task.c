@@ -13,6 +13,13 @@ int64_t task_backoff_ms(int64_t tries)
     return ms < TASK_BACKOFF_MAX_MS ? ms : TASK_BACKOFF_MAX_MS;
 }
 
+/* Callers reckon in their own wall time; rows hold the database's, so that clocks of machines that differ, or jump between
+ * arming and claiming, move nothing. */
+static int64_t in_ms(int64_t at_ms)
+{
+    return at_ms - ledger__now_ms();
+}
+
 enum rr_err task_put(struct ledger *l, const char *kind, const char *code, int64_t arg,
                      int64_t next_at_ms, struct task *out)
 {
@@ -23,15 +30,16 @@ enum rr_err task_put(struct ledger *l, const char *kind, const char *code, int64
 
     snprintf(biz_id, sizeof(biz_id), "%s:%s", kind, code);
     err = db_stmt(l->db,
-                  "UPDATE rp_task SET state = 0, arg = ?, next_at = ?, ver = ver + 1, tries = 0"
+                  "UPDATE rp_task SET state = 0, arg = ?, next_at = " DB_NOW_MS
+                  " + ?, ver = ver + 1, tries = 0"
                   " WHERE biz_id = ?",
-                  DB_ARGS(db_int(arg), db_int(next_at_ms), db_str(biz_id)), &affected);
+                  DB_ARGS(db_int(arg), db_int(in_ms(next_at_ms)), db_str(biz_id)), &affected);
     if (!err && affected == 0)
         err = db_stmt(l->db,
                       "INSERT INTO rp_task (biz_id, kind, code, arg, next_at, created_at)"
-                      " VALUES (?, ?, ?, ?, ?, ?)",
+                      " VALUES (?, ?, ?, ?, " DB_NOW_MS " + ?, ?)",
                       DB_ARGS(db_str(biz_id), db_str(kind), db_str(code), db_int(arg),
-                              db_int(next_at_ms), db_int(ledger__now_ms())),
+                              db_int(in_ms(next_at_ms)), db_int(ledger__now_ms())),
                       NULL);
     if (!err)
         err = db_select(l->db, "SELECT id, ver FROM rp_task WHERE biz_id = ?",
@@ -87,9 +95,10 @@ enum rr_err task_later(struct ledger *l, const struct task *t, int64_t next_at_m
     if (err)
         return err;
     return db_stmt(l->db,
-                   "UPDATE rp_task SET next_at = ?, last_error = LEFT(?, 200)"
+                   "UPDATE rp_task SET next_at = " DB_NOW_MS " + ?, last_error = LEFT(?, 200)"
                    " WHERE id = ? AND ver = ? AND state = 0",
-                   DB_ARGS(db_int(next_at_ms), db_str(error), db_int(t->id), db_int(t->ver)), NULL);
+                   DB_ARGS(db_int(in_ms(next_at_ms)), db_str(error), db_int(t->id), db_int(t->ver)),
+                   NULL);
 }
 
 struct claim {
@@ -103,11 +112,12 @@ static enum rr_err claim_tx(struct ledger *l, void *arg)
 {
     struct claim *c = arg;
     struct db_rows rows;
-    enum rr_err err = db_select(l->db,
-                                "SELECT id, arg, ver, tries, kind, code FROM rp_task"
-                                " WHERE state = 0 AND next_at <= ? ORDER BY next_at LIMIT ?"
-                                " FOR UPDATE SKIP LOCKED",
-                                DB_ARGS(db_int(c->now_ms), db_int(c->max)), &rows);
+    enum rr_err err =
+        db_select(l->db,
+                  "SELECT id, arg, ver, tries, kind, code FROM rp_task"
+                  " WHERE state = 0 AND next_at <= " DB_NOW_MS " + ? ORDER BY next_at LIMIT ?"
+                  " FOR UPDATE SKIP LOCKED",
+                  DB_ARGS(db_int(in_ms(c->now_ms)), db_int(c->max)), &rows);
 
     c->n = 0;
     for (uint32_t i = 0; !err && i < rows.n && i < c->max; i++) {
@@ -119,8 +129,9 @@ static enum rr_err claim_tx(struct ledger *l, void *arg)
                            .tries = db_i64(&rows, i, 3) + 1};
         RR_ASSERT(db_copy(&rows, i, 4, t->kind, sizeof(t->kind)));
         RR_ASSERT(db_copy(&rows, i, 5, t->code, sizeof(t->code)));
-        err = db_stmt(l->db, "UPDATE rp_task SET next_at = ?, tries = tries + 1 WHERE id = ?",
-                      DB_ARGS(db_int(c->now_ms + TASK_LEASE_MS), db_int(t->id)), NULL);
+        err = db_stmt(
+            l->db, "UPDATE rp_task SET next_at = " DB_NOW_MS " + ?, tries = tries + 1 WHERE id = ?",
+            DB_ARGS(db_int(in_ms(c->now_ms) + TASK_LEASE_MS), db_int(t->id)), NULL);
     }
     db_rows_fini(&rows);
     return err;

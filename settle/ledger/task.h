@@ -5,6 +5,9 @@
 
 #include "ledger_impl.h"
 
+/* Wall time by the database's clock, the one that all programs share. */
+#define DB_NOW_MS "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+
 enum {
     TASK_INLINE_LEASE_MS =
         5000, /* the process that armed a task runs it at once; others wait this long */

@@ -2,8 +2,14 @@
 // The rows are those of docs/FAULTS.md.
 import {after, before, test} from "node:test";
 import assert from "node:assert/strict";
+import {execFile} from "node:child_process";
+import {mkdtempSync, rmSync, statfsSync, writeFileSync} from "node:fs";
+import {tmpdir} from "node:os";
+import {join} from "node:path";
+import {promisify} from "node:util";
 import {pause, rainUnder, startBehindProxies, toldMore} from "../lib/faults.mjs";
-import {REDIS_GARBAGE, REDIS_HUGE_BULK, redisFails} from "../lib/proxy.mjs";
+import {Proxy, REDIS_GARBAGE, REDIS_HUGE_BULK, redisFails} from "../lib/proxy.mjs";
+import {PrivateRedis} from "../lib/redis.mjs";
 import {redisPause, redisResume} from "../lib/services.mjs";
 import {until} from "../lib/ws.mjs";
 
@@ -146,4 +152,107 @@ test("redis cannot be reached for 2 s: readyz says 503, sockets stay", async () 
     await redis.heal();
     await ready(true);
   });
+});
+
+// ---- real ones: a Redis of the test's own ----
+
+const run = promisify(execFile);
+const skipUnlessRoot = process.getuid() === 0 ? false : "needs root to mount a small tmpfs";
+
+/** A stack on a private Redis, reached through a proxy. */
+async function own(t, {conf, ...o} = {}) {
+  const primary = new PrivateRedis(o);
+  await primary.start();
+  t.after(() => primary.destroy());
+  const front = await Proxy.start({host: "127.0.0.1", port: primary.port});
+  t.after(() => front.close());
+  const other = await startBehindProxies({workers: 2, conf: {"redis.timeout_ms": 800, "redis.url": front.url(primary.url), ...conf}});
+  t.after(() => other.end());
+  return {stack: other, primary, front};
+}
+
+test("maxmemory is reached: writes are refused as a whole, nobody is told sold out", async (t) => {
+  const {stack: other, primary} = await own(t);
+  const {history} = await rainUnder(other, async (seen) => {
+    await primary.client.config("SET", "maxmemory", "1");
+    await toldMore(seen.history, "PENDING", 1).catch(() => {});
+    await until("somebody noticed", () => ["PENDING", "BUSY", "UNAVAILABLE"].some((n) => seen.history.names().has(n)));
+    await primary.client.config("SET", "maxmemory", "0");
+  });
+  assert.ok(history.names().size > 1);
+});
+
+/** A tmpfs of so many KiB, gone with the test. */
+async function smallDisk(t, kib) {
+  const dir = mkdtempSync(join(tmpdir(), "redrain-disk-"));
+  await run("mount", ["-t", "tmpfs", "-o", `size=${kib}k`, "tmpfs", dir]);
+  t.after(async () => {
+    await run("umount", ["-l", dir]);
+    rmSync(dir, {recursive: true, force: true});
+  });
+  const filler = join(dir, "filler");
+  return {
+    dir,
+    fill() {
+      const {bavail, bsize} = statfsSync(dir);
+      writeFileSync(filler, Buffer.alloc(bavail * bsize, 1));
+    },
+    free: () => rmSync(filler, {force: true}),
+  };
+}
+
+test("the disk is full, everysec: MISCONF, and all goes on when there is room", {skip: skipUnlessRoot}, async (t) => {
+  const disk = await smallDisk(t, 4096);
+  const {stack: other, primary} = await own(t, {fsync: "everysec", root: disk.dir});
+  await rainUnder(other, async ({history}) => {
+    disk.fill();
+    await until("Redis refuses writes", async () => {
+      const failed = await primary.client.set("probe", "x").then(() => false, (error) => /MISCONF/.test(error.message));
+      return failed && (await primary.client.info("persistence")).includes("aof_last_write_status:err");
+    }, {timeoutMs: 20_000, everyMs: 100});
+    await toldMore(history, "PENDING", 1).catch(() => {});
+    disk.free();
+    await toldMore(history, "OK", 5, 30_000);
+  });
+});
+
+test("the disk is full, always: Redis ends; restarted with room, the rain is recovered", {skip: skipUnlessRoot}, async (t) => {
+  const disk = await smallDisk(t, 4096);
+  const {stack: other, primary} = await own(t, {fsync: "always", root: disk.dir});
+  await rainUnder(other, async ({history}) => {
+    disk.fill();
+    await until("Redis has ended", () => primary.ended, {timeoutMs: 20_000, everyMs: 50});
+    disk.free();
+    await primary.start();
+    await toldMore(history, "OK", 10, 40_000);
+  }, {deadlineMs: 90_000});
+});
+
+test("failover with the link cut: acknowledged pops are lost, nobody gets a packet of another", async (t) => {
+  const {stack: other, primary, front} = await own(t, {conf: {"redis.topology": "failover"}});
+  const link = await Proxy.start({host: "127.0.0.1", port: primary.port});
+  t.after(() => link.close());
+  const replica = new PrivateRedis({fsync: "everysec", args: ["--replicaof", "127.0.0.1", String(link.port)]});
+  await replica.start();
+  t.after(() => replica.destroy());
+  await until("the replica follows", async () => (await replica.client.info("replication")).includes("master_link_status:up"), {timeoutMs: 20_000});
+  let lost = 0;
+  const granted = async (redis, code) => {
+    const all = await Promise.all([0, 1].map((s) => redis.client.hget(`${other.namespace}redpkt:{${code}:${s}}:state`, "granted")));
+    return all.reduce((sum, n) => sum + Number(n), 0);
+  };
+  const {history, oracle} = await rainUnder(other, async ({history: seen, code}) => {
+    link.blackhole();
+    await toldMore(seen, "OK", 20);
+    lost = await granted(primary, code) - await granted(replica, code);
+    await primary.kill9();
+    await replica.client.call("REPLICAOF", "NO", "ONE");
+    front.retarget({host: "127.0.0.1", port: replica.port});
+    await toldMore(seen, "OK", 10, 60_000);
+  }, {deadlineMs: 120_000});
+  assert.ok(lost >= 20, `pops that the primary had acknowledged and the replica had not: ${lost}`);
+  assert.ok(history.names().has("RECOVERING") || history.names().has("PENDING"), [...history.names()].join());
+  assert.equal(oracle.wins.length, 120);
+  const fences = await other.sql("SELECT state, kind FROM rp_fence");
+  assert.ok(fences.length > 0 && fences.every((f) => f.state >= 5) && fences.some((f) => f.kind === "full"), JSON.stringify(fences));
 });

@@ -11,10 +11,11 @@ export class PrivateRedis {
   #child = null;
   #client = null;
 
-  /** fsync: "always", "everysec" or null (no AOF: nothing survives). */
-  constructor({fsync = "everysec"} = {}) {
+  /** fsync: "always", "everysec" or null (no AOF: nothing survives). root: where its folder is made. args: more of the command line. */
+  constructor({fsync = "everysec", root = tmpdir(), args = []} = {}) {
     this.fsync = fsync;
-    this.root = mkdtempSync(join(tmpdir(), "redrain-redis-"));
+    this.args = args;
+    this.root = mkdtempSync(join(root, "redrain-redis-"));
     this.dir = join(this.root, "data");
     cpSync(mkdtempSync(join(this.root, "empty-")), this.dir, {recursive: true});
   }
@@ -25,7 +26,7 @@ export class PrivateRedis {
     this.port ??= await freePort();
     const aof = this.fsync ? ["--appendonly", "yes", "--appendfsync", this.fsync] : ["--appendonly", "no"];
     const child = spawn("redis-server", ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.dir,
-      "--save", "", "--auto-aof-rewrite-percentage", "0", ...aof], {stdio: "ignore"});
+      "--save", "", "--auto-aof-rewrite-percentage", "0", ...aof, ...this.args], {stdio: "ignore"});
     this.#child = child;
     child.exited = new Promise((resolve) => { child.once("exit", resolve); });
     this.#client?.disconnect();
@@ -35,6 +36,7 @@ export class PrivateRedis {
   }
 
   get client() { return this.#client; }
+  get ended() { return this.#child.exitCode !== null || this.#child.signalCode !== null; }
 
   async kill9() {
     this.#child.kill("SIGKILL");
