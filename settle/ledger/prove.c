@@ -10,6 +10,12 @@
 
 enum { PAGE = 10000 };
 
+#define SHARDS(table)                                                                              \
+    "SELECT shard, total, amounts_hash, granted_k FROM " table " WHERE code = ? ORDER BY shard"
+#define GRANTS(table)                                                                              \
+    "SELECT packet_no, amount FROM " table " WHERE code = ? AND shard = ? AND packet_no > ?"       \
+    " ORDER BY packet_no LIMIT ?"
+
 enum rr_err rain_prove(struct rain_proof *p)
 {
     const struct rain_info *r = &p->rain;
@@ -55,10 +61,9 @@ static enum rr_err check_shards(struct ledger *l, struct rain_proof *p)
     const struct rain_spec *spec = &p->rain.spec;
     struct db_rows rows = {.cols = 0};
     int64_t *shard_fen = rr_xcalloc(spec->count, sizeof(*shard_fen));
-    enum rr_err err = db_select(l->db,
-                                "SELECT shard, total, amounts_hash, granted_k FROM rp_escrow"
-                                " WHERE code = ? ORDER BY shard",
-                                DB_ARGS(db_str(p->rain.code)), &rows);
+    enum rr_err err =
+        db_select(l->db, p->rain.archived ? SHARDS("rp_escrow_archive") : SHARDS("rp_escrow"),
+                  DB_ARGS(db_str(p->rain.code)), &rows);
 
     p->shards_ok = !err && rows.n == spec->shards;
     for (uint32_t s = 0; !err && s < rows.n; s++) {
@@ -111,9 +116,7 @@ static enum rr_err check_grants(struct ledger *l, struct rain_proof *p)
         struct db_rows rows = {.cols = 0};
 
         err = db_select(
-            l->db,
-            "SELECT packet_no, amount FROM rp_grant WHERE code = ? AND shard = ?"
-            " AND packet_no > ? ORDER BY packet_no LIMIT ?",
+            l->db, p->rain.archived ? GRANTS("rp_grant_archive") : GRANTS("rp_grant"),
             DB_ARGS(db_str(p->rain.code), db_int(shard), db_int(after_no), db_int(PAGE)), &rows);
         for (uint32_t i = 0; !err && i < rows.n; i++) {
             after_no = db_i64(&rows, i, 0);

@@ -18,7 +18,7 @@ static int by_grant(const void *pa, const void *pb)
     return c;
 }
 
-static enum rr_err look_up(struct ledger *l, struct settle_entry *e)
+static enum rr_err look_up(struct ledger *l, struct settle_job *job, struct settle_entry *e)
 {
     const struct grant_record *rec = &e->item->rec;
     struct settle_rain_facts facts = {.amount_fen = -1};
@@ -32,6 +32,7 @@ static enum rr_err look_up(struct ledger *l, struct settle_entry *e)
     }
     if (rain) {
         facts.known = true;
+        job->slow = job->slow || rain->info.archived;
         facts.limit = rain->info.spec.limit;
         facts.amount_fen = cached_rain_amount(rain, rec->shard, rec->packet_no);
         memcpy(e->room_id, rain->info.spec.room_id, sizeof(e->room_id));
@@ -79,7 +80,7 @@ enum rr_err settle__plan(struct ledger *l, struct settle_job *job)
     job->wallets = rr_xcalloc(b->n, sizeof(*job->wallets));
     for (uint32_t i = 0; !err && i < b->n; i++) {
         job->entries[i].item = &b->items[i];
-        err = look_up(l, &job->entries[i]);
+        err = look_up(l, job, &job->entries[i]);
     }
     if (err)
         return err;

@@ -13,6 +13,7 @@ struct escrow_fact {
     const char *code; /* of an entry */
     uint32_t shard;
     bool found;
+    bool archived;
     char rid[RR_RID_LEN + 1];
     int64_t remain_fen;
     bool closed;
@@ -27,6 +28,7 @@ struct slow {
     struct settle_grant_fact *seqs;    /* per entry: the row of its (user, seq) */
 };
 
+/* A rain that was moved out is closed and empty for good: its rows need no lock, and nothing of it can be new. */
 static enum rr_err lock_escrow(struct ledger *l, struct escrow_fact *e)
 {
     struct db_rows rows;
@@ -35,6 +37,14 @@ static enum rr_err lock_escrow(struct ledger *l, struct escrow_fact *e)
                                 " WHERE code = ? AND shard = ? FOR UPDATE",
                                 DB_ARGS(db_str(e->code), db_int(e->shard)), &rows);
 
+    if (!err && rows.n == 0) {
+        db_rows_fini(&rows);
+        err = db_select(l->db,
+                        "SELECT rid, remain, granted_k FROM rp_escrow_archive"
+                        " WHERE code = ? AND shard = ?",
+                        DB_ARGS(db_str(e->code), db_int(e->shard)), &rows);
+        e->archived = !err && rows.n;
+    }
     if (!err && rows.n) {
         e->found = true;
         RR_ASSERT(db_copy(&rows, 0, 0, e->rid, sizeof(e->rid)));
@@ -78,12 +88,11 @@ static struct settle_grant_fact row_fact(const struct db_rows *rows, uint32_t i)
                                       .is_void = db_i64(rows, i, 5) == 3};
 }
 
-#define GRANT_FACTS                                                                                \
-    "SELECT shard, packet_no, user_id, seq, amount, state FROM rp_grant WHERE code = '%s'"
+#define GRANT_FACTS "SELECT shard, packet_no, user_id, seq, amount, state FROM %s WHERE code = '%s'"
 
 /* Two lists of ranges, one per unique key: with an OR per record the server reads the whole rain for each. */
-static void facts_query(struct ledger *l, const struct settle_entry *entries, uint32_t from,
-                        uint32_t to)
+static void facts_query(struct ledger *l, const char *table, const struct settle_entry *entries,
+                        uint32_t from, uint32_t to)
 {
     const char *code = entries[from].item->rec.code;
     uint32_t seq_max = 0;
@@ -96,26 +105,27 @@ static void facts_query(struct ledger *l, const struct settle_entry *entries, ui
         if (first && i > from)
             rr_buf_puts(&l->sql, ") UNION ALL ");
         if (first)
-            rr_buf_printf(&l->sql, GRANT_FACTS " AND shard = %u AND packet_no IN (", code,
+            rr_buf_printf(&l->sql, GRANT_FACTS " AND shard = %u AND packet_no IN (", table, code,
                           r->shard);
         rr_buf_printf(&l->sql, "%s%u", first ? "" : ",", r->packet_no);
         seq_max = r->seq > seq_max ? r->seq : seq_max;
     }
-    rr_buf_printf(&l->sql, ") UNION ALL " GRANT_FACTS " AND seq <= %u AND user_id IN (", code,
-                  seq_max);
+    rr_buf_printf(&l->sql, ") UNION ALL " GRANT_FACTS " AND seq <= %u AND user_id IN (", table,
+                  code, seq_max);
     for (uint32_t i = from; i < to; i++)
         rr_buf_printf(&l->sql, "%s%" PRId64, i == from ? "" : ",", entries[i].item->rec.user_id);
     rr_buf_puts(&l->sql, ")");
 }
 
 /* Rows that share a packet or a (user, seq) with the entries [from, to) of one rain. */
-static enum rr_err read_rows(struct ledger *l, struct slow *s, uint32_t from, uint32_t to)
+static enum rr_err read_rows(struct ledger *l, struct slow *s, const char *table, uint32_t from,
+                             uint32_t to)
 {
     const struct settle_entry *entries = s->job->entries;
     struct db_rows rows;
     enum rr_err err = RR_OK;
 
-    facts_query(l, entries, from, to);
+    facts_query(l, table, entries, from, to);
     err = db_query_buf(l->db, &l->sql, &rows);
     for (uint32_t k = 0; !err && k < rows.n; k++) {
         struct settle_grant_fact f = row_fact(&rows, k);
@@ -133,6 +143,15 @@ static enum rr_err read_rows(struct ledger *l, struct slow *s, uint32_t from, ui
     return err;
 }
 
+static bool archived(const struct slow *s, const char *code)
+{
+    for (uint32_t i = 0; i < s->escrow_n; i++) {
+        if (s->escrow[i].archived && strcmp(s->escrow[i].code, code) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum rr_err read_all(struct ledger *l, struct slow *s)
 {
     const struct settle_job *job = s->job;
@@ -147,7 +166,7 @@ static enum rr_err read_all(struct ledger *l, struct slow *s)
                strcmp(job->entries[to].item->rec.code, code) == 0)
             to++;
         if (rain_code_valid(rr_slice_str(code)))
-            err = read_rows(l, s, from, to);
+            err = read_rows(l, s, archived(s, code) ? "rp_grant_archive" : "rp_grant", from, to);
         if (err)
             return err;
         from = to;

@@ -9,6 +9,11 @@
 
 enum { RAINS_PAGE = 500, GRANTS_PAGE = 20000 };
 
+#define GRANTS(table)                                                                              \
+    "SELECT packet_no, amount FROM " table " WHERE code = ? AND shard = ? AND packet_no > ?"       \
+    " ORDER BY packet_no LIMIT ?"
+#define SHARD(table) "SELECT total, granted_k FROM " table " WHERE code = ? AND shard = ?"
+
 /* One rain under check. */
 struct amounts {
     struct check *c;
@@ -50,9 +55,7 @@ static enum rr_err check_grants(struct amounts *a, uint32_t shard)
         struct db_rows rows = {.cols = 0};
         uint32_t n = 0;
         enum rr_err err = db_select(
-            a->c->l->db,
-            "SELECT packet_no, amount FROM rp_grant WHERE code = ? AND shard = ?"
-            " AND packet_no > ? ORDER BY packet_no LIMIT ?",
+            a->c->l->db, a->c->archive ? GRANTS("rp_grant_archive") : GRANTS("rp_grant"),
             DB_ARGS(db_str(a->rain->info.code), db_int(shard), db_int(after), db_int(GRANTS_PAGE)),
             &rows);
 
@@ -99,9 +102,9 @@ static enum rr_err check_shard(struct amounts *a, uint32_t shard)
     int64_t total_fen = 0;
     int64_t k = INT64_MAX;
     char text[100];
-    enum rr_err err = db_select(
-        a->c->l->db, "SELECT total, granted_k FROM rp_escrow WHERE code = ? AND shard = ?",
-        DB_ARGS(db_str(a->rain->info.code), db_int(shard)), &rows);
+    enum rr_err err =
+        db_select(a->c->l->db, a->c->archive ? SHARD("rp_escrow_archive") : SHARD("rp_escrow"),
+                  DB_ARGS(db_str(a->rain->info.code), db_int(shard)), &rows);
 
     if (err)
         return err;
@@ -156,9 +159,12 @@ static enum rr_err rains_page(struct check *c, int64_t after_id, struct db_rows 
     struct rr_buf *sql = &c->l->sql;
 
     rr_buf_printf(sql,
-                  "SELECT c.id, c.config_code, c.status FROM t_red_packet_config c"
+                  "SELECT c.id, c.config_code, c.status FROM t_red_packet_config%s c"
                   " WHERE c.id > %" PRId64,
-                  after_id);
+                  c->archive ? "_archive" : "", after_id);
+    if (c->archive)
+        rr_buf_puts(sql, " AND EXISTS (SELECT 1 FROM rp_archive m WHERE m.code = c.config_code"
+                         " AND m.state >= 2)");
     if (c->code)
         rr_buf_printf(sql, " AND c.config_code = '%s'", c->code);
     if (c->quick)
@@ -181,8 +187,7 @@ enum rr_err verify__amounts(struct check *c)
 
         err = rains_page(c, after_id, &rows);
         n = rows.n;
-        if (!err && c->code && after_id == 0 && n == 0)
-            err = RR_NOT_FOUND;
+        c->rains += n;
         for (uint32_t i = 0; !err && i < n; i++) {
             char code[RR_CODE_LEN + 1];
 

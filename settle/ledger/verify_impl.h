@@ -15,6 +15,9 @@ struct check {
     struct ledger *l;
     const char *code; /* NULL: all */
     bool quick;
+    bool has_archive;         /* rains were moved out */
+    bool archive;             /* this pass reads them */
+    int64_t rains;            /* seen */
     int64_t checked_after_ms; /* quick: rains marked later than this are left out */
     ledger_finding_fn fn;
     void *arg;

@@ -28,7 +28,7 @@ const struct verify_query verify_more[] = {
      " OR (h.id IS NOT NULL AND t.id IS NOT NULL)"
      " OR COALESCE(h.delta, t.delta, -g.amount) <> -g.amount)",
      ""},
-    {"log_held", VERIFY_LOG, "", true,
+    {"log_held", VERIFY_LOG, "SUBSTRING(a.biz_id, 3, 22)", true,
      "SELECT '', CONCAT(a.biz_type, ' ', a.biz_id, ': of no grant of user ', a.account_id),"
      " ABS(a.delta) FROM account_log a LEFT JOIN rp_grant g ON g.code = SUBSTRING(a.biz_id, 3, 22)"
      " AND g.shard = CAST(SUBSTRING_INDEX(SUBSTRING_INDEX(a.biz_id, ':', 3), ':', -1) AS SIGNED)"
@@ -67,7 +67,7 @@ const struct verify_query verify_more[] = {
          "CONCAT('V:', g.code, ':', g.shard, ':', g.packet_no)") " AND a.delta = -g.amount WHERE "
                                                                  "g.state = 3 AND a.id IS NULL",
      ""},
-    {"log_void", VERIFY_LOG, "", true,
+    {"log_void", VERIFY_LOG, "e.code", true,
      "SELECT e.code, CONCAT(a.biz_id, ': refunded, but not void'), ABS(a.delta) FROM account_log a"
      " JOIN rp_escrow e ON e.code = SUBSTRING(a.biz_id, 3, 22)"
      " AND e.shard = CAST(SUBSTRING_INDEX(SUBSTRING_INDEX(a.biz_id, ':', 3), ':', -1) AS SIGNED)"

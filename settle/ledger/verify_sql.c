@@ -55,7 +55,7 @@ const struct verify_query verify_queries[] = {
                                                                         "AND "
                                                                         "a.id IS NULL",
      ""},
-    {"log_grant", VERIFY_BIZ, "", true,
+    {"log_grant", VERIFY_BIZ, "LEFT(a.biz_id, 22)", true,
      "SELECT LEFT(a.biz_id, 22), CONCAT(a.biz_id, ': credited without a grant'), ABS(a.delta)"
      " FROM account_log a LEFT JOIN rp_grant g ON g.code = LEFT(a.biz_id, 22)"
      " AND g.user_id = CAST(a.account_id AS SIGNED)"

@@ -16,7 +16,8 @@ enum verify_scope {
 struct verify_query {
     const char *invariant;
     enum verify_scope scope;
-    const char *column;
+    const char *
+        column; /* the code of the rain a row is about; "": of none alone, or of none that can be archived */
     bool money; /* fen counts for unaccounted_fen */
     const char *head;
     const char *tail;

@@ -73,6 +73,7 @@ int cmd_rain(struct ctl *ctl);
 int cmd_split(struct ctl *ctl);
 int cmd_risk(struct ctl *ctl);
 int cmd_verify(struct ctl *ctl);
+int cmd_archive(struct ctl *ctl);
 int cmd_prove(struct ctl *ctl);
 int cmd_repair(struct ctl *ctl);
 int cmd_doctor(struct ctl *ctl);

@@ -37,6 +37,10 @@ static const char usage[] =
     "  verify [CODE|--all|--quick]      check the books; exit code 1 on a finding; --quick: as "
     "the\n"
     "                                   settlers do, without rains that ended clean within a day\n"
+    "  archive --before YYYY-MM-DD [--max-rows N]\n"
+    "                                   move rains that were over before that day to the archive "
+    "tables;\n"
+    "                                   never before Kafka's retention and 7 days\n"
     "  prove CODE [--list]              recompute the amounts of a rain that is over from its "
     "seed,\n"
     "                                   compare them with every grant; exit code 1 when they "
@@ -58,7 +62,7 @@ static const struct {
 } commands[] = {
     {"migrate", cmd_migrate}, {"token", cmd_token},   {"wallet", cmd_wallet}, {"rain", cmd_rain},
     {"split", cmd_split},     {"risk", cmd_risk},     {"verify", cmd_verify}, {"prove", cmd_prove},
-    {"repair", cmd_repair},   {"doctor", cmd_doctor},
+    {"archive", cmd_archive}, {"repair", cmd_repair}, {"doctor", cmd_doctor},
 };
 
 int main(int argc, char **argv)

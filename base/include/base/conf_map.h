@@ -126,6 +126,9 @@
     X(risk, address_key_file, STR, "", 0, 4000, "", RESTART,                                       \
       "file whose content keys the hashes of addresses, the same on all servers; empty: random "   \
       "at each start")                                                                             \
+    X(archive, min_age_days, INT, "0", 0, 36500, "days", RESTART,                                  \
+      "how long a rain must be over before it may be archived; 0: as long as Kafka keeps "         \
+      "records, and 7 days")                                                                       \
     X(log, level, STR, "info", 1, 10, "", RESTART, "debug, info, notice, warn, error")
 
 #endif

@@ -13,5 +13,9 @@
 RR_MUST_CHECK enum rr_err settler_topic_ensure(const char *bootstrap, const char *topic,
                                                int32_t partitions, int32_t replication,
                                                char *message, size_t cap);
+/* retention.ms as the brokers have it; -1: for ever. RR_UNAVAILABLE: no broker in time, or one that cannot say; RR_NOT_FOUND: no
+ * such topic. */
+RR_MUST_CHECK enum rr_err settler_topic_retention(const char *bootstrap, const char *topic,
+                                                  int64_t *ms, char *message, size_t cap);
 
 #endif
