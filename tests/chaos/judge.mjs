@@ -104,15 +104,24 @@ function judgeViewer(viewer, rows, increase) {
   return out;
 }
 
-/** Seconds from a Redis being back until a rain that was open answers somebody finally again; the longest. */
+/** A recovery needs these; what hurts one of them meanwhile starts its clock again. */
+const isNeeded = (target) => ["redis", "kafka", "mariadb"].includes(target) || target.startsWith("settler");
+
+/**
+ * Seconds from a Redis being back, and from the end of the last fault of anything a recovery needs, until a rain that was open
+ * answers somebody finally again; the longest.
+ */
 function recoveredMax(faults, windows, finals) {
+  const needed = faults.done.filter((f) => isNeeded(f.target)).map((f) => ({at: f.at, end: f.backAt ?? f.at + (f.ms ?? 0)}));
   let max = 0;
   for (const f of faults.done) {
     if (f.target !== "redis" || !f.backAt) continue;
     for (const [code, w] of Object.entries(windows)) {
       if (f.at < w.openAt || f.at >= w.endAt) continue;
       const next = (finals.get(code) ?? []).find((at) => at >= f.backAt);
-      if (next) max = Math.max(max, (next - f.backAt) / 1000);
+      if (!next) continue;
+      const from = Math.max(f.backAt, ...needed.filter((x) => x.at < next).map((x) => x.end));
+      max = Math.max(max, (next - from) / 1000);
     }
   }
   return Math.round(max * 10) / 10;

@@ -128,6 +128,15 @@ test("200 kills must reach everything they are for, and every target", () => {
   assert.match(judge(e).findings.join(), /kafka is only 9/);
 });
 
+test("the clock of a recovery starts again with each fault of what it needs", () => {
+  const e = fair();
+  assert.equal(judge(e).line.recovered_max_s, 0.1);
+  e.faults.done.push({target: "settler-a/mariadb", kind: "cut", at: T + 310, ms: 90});
+  assert.equal(judge(e).line.recovered_max_s, 0);
+  e.faults.done.push({target: "a.worker0", kind: "kill", at: T + 400});
+  assert.equal(judge(e).line.recovered_max_s, 0);
+});
+
 test("a grab that is resolved by a push, or by the books, is answered", () => {
   const e = fair();
   const v = viewer(e, "8");
