@@ -7,7 +7,7 @@ export const DECK = {supervisor: 2, admin: 1, worker: 2, settler: 2, redis: 2, k
 export const TARGETS = ["supervisor", "admin", ...SERVERS.flatMap((s) => Array.from({length: WORKERS}, (_, i) => `${s}.worker${i}`)),
   "settler", "redis", "kafka", "mariadb"];
 
-const KILL_EVERY_MS = 1100;
+export const PACE_MS = 1100;
 const DISTURB_EVERY = 2; // after every second kill something that is no kill
 const WAIT_ALIVE_MS = 25_000;
 const WAIT_EXPOSED_MS = 20_000;
@@ -38,7 +38,7 @@ function deck(rng, without) {
 }
 
 /** Endless: kills by decks, other disturbances between them. */
-export function* schedule(seed, {without = []} = {}) {
+export function* schedule(seed, {without = [], paceMs = PACE_MS} = {}) {
   const rng = rngOf(seed, "faults");
   const disturbed = [...SERVERS.flatMap((s) => [`${s}.worker0`, `${s}.worker1`]), ...SETTLERS, "redis", "kafka", "mariadb"]
     .filter((t) => !isLeft(t, without));
@@ -46,7 +46,7 @@ export function* schedule(seed, {without = []} = {}) {
   for (let n = 0; ;) {
     for (const card of deck(rng, without)) {
       n += 1;
-      yield {...card, kind: "kill", how: card.how ?? "kill", afterMs: rng.int(KILL_EVERY_MS / 2, KILL_EVERY_MS * 1.5)};
+      yield {...card, kind: "kill", how: card.how ?? "kill", afterMs: Math.round(paceMs * (0.5 + rng.next()))};
       if (n % DISTURB_EVERY) continue;
       const kind = rng.weighted({pause: 3, cut: 4, restart: 1});
       if (kind === "pause") {
@@ -71,10 +71,10 @@ export class Faults {
   #busy = new Map(); // target → promise of its return
   #stopped = false;
 
-  constructor({world, crowd, seed, without, note}) {
+  constructor({world, crowd, seed, without, paceMs, note}) {
     Object.assign(this, {world, crowd, note});
     if (world.broker === "memory") without = [...(without ?? []), "kafka"];
-    this.cards = schedule(seed, {without});
+    this.cards = schedule(seed, {without, paceMs});
   }
 
   stop() { this.#stopped = true; }

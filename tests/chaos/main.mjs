@@ -5,7 +5,7 @@ import {fileURLToPath} from "node:url";
 import {Anchor} from "./anchor.mjs";
 import {Crowd} from "./crowd.mjs";
 import {collect, quiet, wallets} from "./evidence.mjs";
-import {Faults} from "./faults.mjs";
+import {Faults, PACE_MS} from "./faults.mjs";
 import {judge} from "./judge.mjs";
 import {rngOf} from "./rng.mjs";
 import {SABOTAGES, sabotageBooks, sabotageEvidence} from "./sabotage.mjs";
@@ -24,12 +24,13 @@ export const HELP = `./dev chaos [options]    rains under kill -9, pauses, cuts,
   --sabotage HOW         lose, double, invent or hide something afterwards: the verdict must fail
   --preset NAME          build to run (default release)
   --rooms N, --viewers N rooms (3) and viewers in each (14)
+  --pace MS              mean pause between two kills (1100)
   --without A,B          targets that are left alone
   --json                 the last line as JSON
 `;
 
 function options(argv) {
-  const o = {kills: 50, seed: null, seconds: null, sabotage: null, json: false, rooms: 3, viewers: 14, without: [], preset: "release"};
+  const o = {kills: 50, seed: null, seconds: null, sabotage: null, json: false, rooms: 3, viewers: 14, without: [], preset: "release", pace: PACE_MS};
   for (let i = 0; i < argv.length; i += 1) {
     const [name, inline] = argv[i].split("=");
     const key = name.slice(2);
@@ -38,7 +39,7 @@ function options(argv) {
     else {
       const value = inline ?? argv[i += 1];
       if (value === undefined) throw new Error(`${name} needs a value`);
-      if (["kills", "seed", "seconds", "rooms", "viewers"].includes(key)) {
+      if (["kills", "seed", "seconds", "rooms", "viewers", "pace"].includes(key)) {
         o[key] = Number(value);
         if (!Number.isSafeInteger(o[key]) || o[key] < 0) throw new Error(`${name} ${value}: not a number`);
       } else {
@@ -100,7 +101,7 @@ class Run {
     for (const anchor of this.anchors) await deposit(world, anchor.user);
     this.deposits = Object.fromEntries(this.anchors.map((a) => [String(a.user), PURSE_FEN]));
     await this.crowd.connect();
-    this.faults = new Faults({world, crowd: this.crowd, seed: o.seed, without: o.without, note: (text) => this.note(text)});
+    this.faults = new Faults({world, crowd: this.crowd, seed: o.seed, without: o.without, paceMs: o.pace, note: (text) => this.note(text)});
   }
 
   async hurt() {
