@@ -169,3 +169,28 @@ test("EXTEND and CLOSE reach every worker's memory within a second", {timeout: 1
   assert.notEqual((await showRain(stack, code)).status, "SENT");
   await Promise.all(viewers.map((v) => v.close()));
 });
+
+test("CANCEL in the countdown reaches every worker's memory within a second", {timeout: 60_000}, async (t) => {
+  const room = newRoom("off");
+  const viewers = await crowd(room, 530, 24);
+  const {code} = await startRain(stack, {room, total: 2400, count: 240, limit: 5, shards: 1, countdown_ms: 2500});
+  await Promise.all(viewers.map((v) => v.push("RED_PACKET_CONFIG")));
+  const began = performance.now();
+  await stack.must("POST", `/api/v1/rains/${code}/cancel`, {});
+  const ms = await Promise.all(viewers.map(async (v) => {
+    await v.push("RED_PACKET_CANCEL", (p) => p.config_code === code);
+    return performance.now() - began;
+  }));
+  t.diagnostic(`the last of ${viewers.length} sockets after ${Math.max(...ms).toFixed(1)} ms`);
+  assert.ok(Math.max(...ms) <= REACH_MS);
+  const was = await metric("grabs_memory_total");
+  let asked = 0;
+  await Promise.all(viewers.map((v) => until("its time has come, and it is over", async () => {
+    asked += 1;
+    const {name} = await v.grab(code, 0, false);
+    assert.ok(["NOT_STARTED", "ENDED"].includes(name), name);
+    return name === "ENDED";
+  }, {everyMs: 250})));
+  assert.equal(await metric("grabs_memory_total") - was, asked, "never anything else, and always from memory");
+  await Promise.all(viewers.map((v) => v.close()));
+});
