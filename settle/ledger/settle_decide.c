@@ -43,17 +43,18 @@ struct settle_decision settle_decide_row(const struct grant_record *rec,
     const struct settle_grant_fact *row = &facts->by_packet;
 
     /* What is in the books first: late copies of it come with old run ids and after the close. */
-    if (row->found && row->is_void)
-        return say(SETTLE_CONFLICT, "packet_void");
-    if (row->found && row->user_id == rec->user_id && row->seq == rec->seq &&
+    if (row->found && !row->is_void && row->user_id == rec->user_id && row->seq == rec->seq &&
         row->amount_fen == rec->amount_fen)
         return say(SETTLE_DUPLICATE, "");
+    /* Before the contradictions: after a recovery others may have the packet, and its first user another one. */
+    if (!facts->rid || strcmp(facts->rid, rec->rid) != 0)
+        return say(SETTLE_STALE_RID, "stale_rid");
+    if (row->found && row->is_void)
+        return say(SETTLE_CONFLICT, "packet_void");
     if (row->found)
         return say(SETTLE_CONFLICT, "packet_taken");
     if (facts->by_seq.found)
         return say(SETTLE_CONFLICT, "seq_taken");
-    if (!facts->rid || strcmp(facts->rid, rec->rid) != 0)
-        return say(SETTLE_STALE_RID, "stale_rid");
     if (facts->closed && rec->packet_no >= facts->granted_k)
         return say(SETTLE_CONFLICT, "packet_refunded");
     if (facts->remain_fen < rec->amount_fen)

@@ -210,6 +210,29 @@ static void row_of_other_run_is_stale(void **state)
     assert_says(settle_decide_row(&i.rec, &f), SETTLE_STALE_RID, "stale_rid");
 }
 
+/* A late record of a Redis that was given up says nothing about the books, whatever they hold by now: an open conflict would
+ * keep the rain from ever being settled. */
+static void row_of_other_run_contradicts_nothing(void **state)
+{
+    struct settle_item i = item();
+    struct settle_row_facts f = facts();
+
+    (void)state;
+    f.rid = "other";
+    f.by_packet = row(8, 1, 50);
+    assert_says(settle_decide_row(&i.rec, &f), SETTLE_STALE_RID, "stale_rid");
+    f.by_packet.is_void = true;
+    assert_says(settle_decide_row(&i.rec, &f), SETTLE_STALE_RID, "stale_rid");
+    f = facts();
+    f.rid = "other";
+    f.by_seq = row(7, 1, 12);
+    f.by_seq.packet_no = 9;
+    assert_says(settle_decide_row(&i.rec, &f), SETTLE_STALE_RID, "stale_rid");
+    f.closed = true;
+    f.granted_k = 0;
+    assert_says(settle_decide_row(&i.rec, &f), SETTLE_STALE_RID, "stale_rid");
+}
+
 static void row_of_refunded_packet_is_conflict(void **state)
 {
     struct settle_item i = item();
@@ -321,6 +344,7 @@ int main(void)
         cmocka_unit_test(row_void_is_conflict),
         cmocka_unit_test(row_of_same_seq_is_conflict),
         cmocka_unit_test(row_of_other_run_is_stale),
+        cmocka_unit_test(row_of_other_run_contradicts_nothing),
         cmocka_unit_test(row_of_refunded_packet_is_conflict),
         cmocka_unit_test(row_over_escrow_is_conflict),
         cmocka_unit_test(order_is_code_shard_packet),
