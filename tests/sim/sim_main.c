@@ -53,7 +53,8 @@ static void usage(int rc)
         "  --mutations      also without one rule at a time, over at most %d seeds: each must turn "
         "red\n"
         "  --mutation NAME  only this one; with --seed, that seed without that rule\n"
-        "  --first-red      a run without a rule ends at its first broken promise\n",
+        "  --first-red      a run without a rule ends at its first broken promise\n"
+        "  --gaps           also what is known not to hold (README.md)\n",
         DEFAULT_SEEDS, MUTATION_SEEDS);
     exit(rc);
 }
@@ -223,17 +224,13 @@ static enum sim_mutation mutation_of(const char *name)
 
 static struct options options_of(int argc, char **argv)
 {
-    static const struct option longs[] = {{"seeds", required_argument, NULL, 'n'},
-                                          {"first", required_argument, NULL, 'f'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"trace", no_argument, NULL, 't'},
-                                          {"mutations", no_argument, NULL, 'M'},
-                                          {"mutation", required_argument, NULL, 'm'},
-                                          {"jobs", required_argument, NULL, 'j'},
-                                          {"json", no_argument, NULL, 'J'},
-                                          {"first-red", no_argument, NULL, 'r'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
+        {"seed", required_argument, NULL, 's'},  {"trace", no_argument, NULL, 't'},
+        {"mutations", no_argument, NULL, 'M'},   {"mutation", required_argument, NULL, 'm'},
+        {"jobs", required_argument, NULL, 'j'},  {"json", no_argument, NULL, 'J'},
+        {"first-red", no_argument, NULL, 'r'},   {"gaps", no_argument, NULL, 'g'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
     struct options o = {.seeds = 0, .first = 1, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     int c = 0;
 
@@ -251,6 +248,7 @@ static struct options options_of(int argc, char **argv)
         case 'j': o.jobs = atoi(optarg); break;
         case 'J': o.json = true; break;
         case 'r': o.first_red = true; break;
+        case 'g': sim_gaps = true; break;
         case 'h': usage(0); break;
         default: usage(2);
         }

@@ -1,5 +1,5 @@
 /* sim_redis.c - Redis' data: strings, hashes, lists and streams, and the commands the scripts and ports use on them.
- * Compared with a real Redis by test_redis_model.c. Strings are in the seed's memory and never change, so a copy of the
+ * Strings are in the seed's memory and never change, so a copy of the
  * whole data is a copy of small arrays. */
 #include <inttypes.h>
 #include <stdio.h>
