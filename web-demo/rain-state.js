@@ -20,6 +20,7 @@ export class Rain {
     this.outcome = null; // last final no: "SOLD_OUT" | "LIMIT" | "ENDED"
     this.confirming = false; // a grab is PENDING
     this.taps = 0;
+    this.notForMe = false; // a packet for others: NOT_ELIGIBLE
     this.dismissed = false; // the result card was closed
     this.grants = new Map(); // seq → {seq, no, shard, amount?, state, at}
   }
@@ -122,6 +123,13 @@ export class Rain {
     const phase = this.phase(now);
     if (phase === "over") return true;
     return phase === "open" && !this.mayGrab(now) && !this.confirming;
+  }
+
+  /** False once a packet that stays open for long has nothing more for this viewer: a rain may follow it. */
+  holdsStage(now) {
+    if (this.phase(now) === "over") return false;
+    const {kind} = this.config;
+    return kind === undefined || kind === "rain" || !(this.notForMe || (this.dismissed && this.isDone(now)));
   }
 
   /** What the result card says. An amount is in it only if the server told it. */

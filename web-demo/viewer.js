@@ -7,6 +7,7 @@ import {connectionPill, pageClient, readSession} from "./page.js";
 import {proveRain} from "./proof-view.js";
 import {Rain} from "./rain-state.js";
 import {RainView} from "./rain-view.js";
+import {sendPanel} from "./send-panel.js";
 import {addMessage, drawCard, drawMine, floatText, money} from "./viewer-parts.js";
 
 const COMBO_MS = 1300;
@@ -56,8 +57,9 @@ function chooseCurrent() {
   const now = serverNow();
   const known = [...rains.values()].filter((r) => r.config && !r.cancelled);
   known.sort((a, b) => a.config.open_at - b.config.open_at);
-  const active = known.filter((r) => r.phase(now) !== "over");
-  current = active[0] ?? known.at(-1) ?? null;
+  const active = known.filter((r) => r.holdsStage(now));
+  const rainFirst = active.find((r) => (r.config.kind ?? "rain") === "rain");
+  current = rainFirst ?? active[0] ?? known.at(-1) ?? null;
 }
 
 // ---- grabbing ----
@@ -82,6 +84,7 @@ async function grab(rain) {
   } catch (error) {
     rain.confirming = false;
     if (error.retryAfterMs) pausedUntil = performance.now() + error.retryAfterMs;
+    if (error.name === "NOT_ELIGIBLE") rain.notForMe = true;
     if (error.name === "NOT_ELIGIBLE") floatText(t("notEligible"), lastTap, "no");
     draw();
   }
@@ -140,6 +143,7 @@ function pollUnsettled() {
 function drawHud(rain, now) {
   setText(byId("remaining"), Math.max(0, Math.ceil((rain.config.end_at - now) / 1000)));
   setText(byId("hud-sum"), money(rain.wonFen));
+  byId("remaining").parentElement.hidden = (rain.config.kind ?? "rain") !== "rain"; // a packet: hours
   const total = rain.config.total_count;
   const text = t("ticker", {granted: Math.min(rain.granted, total), total});
   setText(byId("ticker"), text);
@@ -262,6 +266,7 @@ function wire() {
   client.on("snapshot", onSnapshot);
   client.on("SAY", addMessage);
   client.on("ANNOUNCE", onAnnounce);
+  client.on("INVITE", ({kind}) => addMessage({system: true, text: t("invited", {kind: t(`kind.${kind}`)})}));
   client.on("MUTED", ({secs}) => {
     if (secs > 0) addMessage({system: true, text: t("muted", {secs})});
   });
@@ -358,6 +363,8 @@ function start() {
     if (state === "ready") myId.value = client.me.user;
   });
   wire();
+  const panel = sendPanel(client, room);
+  onLanguage(() => panel.redraw());
   client.connect().catch(() => {}); // "state" tells
   client.join(room).catch(() => {}); // "refused" tells
   setInterval(draw, FRAME_MS);
