@@ -38,7 +38,7 @@ export function sendPanel(client, room) {
         : t("sent.open", {n: p.settled, count: p.count});
       return el("li", {"data-testid": "sent-row", "data-code": p.code, "data-status": p.status, "data-refunded": String(p.refunded_fen)},
         el("span", {class: "sum", text: money(p.total)}),
-        el("span", {class: "what"}, el("bdi", {class: "title", text: plain(p.text || t(`kind.${p.kind}`), 40)}), el("span", {text: note})),
+        el("span", {class: "what"}, el("bdi", {class: "blessing", text: plain(p.text || t(`kind.${p.kind}`), 40)}), el("span", {text: note})),
         el("span", {class: "tag", "data-state": p.status === "SETTLED" ? "settled" : "", text: t(`sent.${p.status}`)}));
     })));
   }

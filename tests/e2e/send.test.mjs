@@ -80,6 +80,8 @@ test("send, grab, see the refund", async () => {
       && shown.reduce((sum, [, back]) => sum + back, 0) === 1520 - Number(won);
   }, 30_000);
   await picture(sender, "send-list-phone");
+  const wide = await sender.page.evaluate(() => [document.documentElement.scrollWidth, document.querySelector("#send-sheet").scrollWidth]);
+  assert.ok(wide.every((px) => px <= PHONE.viewport.width), `nothing is wider than the phone: ${wide}`);
   await sender.page.keyboard.press("Escape");
   assert.equal(await sender.byTest("send-sheet").isVisible(), false);
   for (const where of [sender, friend]) assert.deepEqual(where.problems, []);
