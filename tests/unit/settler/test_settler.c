@@ -20,8 +20,10 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/conf.h"
 #include "protocol/record.h"
+#include "rain/split.h"
 #include "rains.h"
 #include "settler/settler.h"
 #include "settler/topic.h"
@@ -46,6 +48,7 @@ static struct run {
 } runs[2];
 
 static char topic[40];
+static char rid[RR_RID_LEN + 1]; /* of the rain of this test */
 static struct ledger *l;
 
 static int64_t mono_ms(void)
@@ -189,6 +192,36 @@ static void begin(void)
     rd_kafka_mock_topic_create(env.mock, topic, PARTITIONS, 1);
 }
 
+/* A rain that was sent, with its pools in Redis: the settler would recover one without. */
+static struct rain_info rain_open(int64_t total_fen, uint32_t count, uint32_t shards)
+{
+    struct rain_info r = rain_sent(l, total_fen, count, shards, 1);
+    struct store_opts so = {.url = env.redis_url, .worker_name = "test"};
+    struct store_sync *store = NULL;
+    struct pool_seal seal = {.limit = 1};
+    int64_t *amounts_fen = rr_xcalloc(count, sizeof(*amounts_fen));
+
+    assert_int_equal(store_sync_create(&store, &so), RR_OK);
+    memcpy(seal.at.code, r.code, sizeof(seal.at.code));
+    memcpy(seal.room_id, r.spec.room_id, sizeof(seal.room_id));
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        const struct pool_admin *pool = store_sync_pool(store);
+
+        seal.at.shard = shard;
+        seal.count = rain_shard_count(count, shards, shard);
+        for (uint32_t no = 0; no < seal.count; no++)
+            amounts_fen[no] = rain_amount(l, &r, shard, no);
+        seal.amounts_fen = amounts_fen;
+        rain_amounts_hash(amounts_fen, seal.count, seal.amounts_hash);
+        assert_int_equal(pool->seal(pool->impl, &seal, rid), RR_OK);
+        assert_int_equal(pool->open(pool->impl, &seal.at, r.t0_ms, r.t1_ms), RR_OK);
+    }
+    testdb_execf(l, "UPDATE rp_escrow SET rid = '%s' WHERE code = '%s'", rid, r.code);
+    store_sync_destroy(store);
+    free(amounts_fen);
+    return r;
+}
+
 /* ---- records ---- */
 
 static void produce(int32_t partition, const void *bytes, size_t len)
@@ -206,8 +239,10 @@ static void produce(int32_t partition, const void *bytes, size_t len)
 static void produce_record(const struct settle_item *item, int32_t partition)
 {
     struct rr_buf b = {0};
+    struct grant_record rec = item->rec;
 
-    assert_int_equal(grant_record_encode(&item->rec, &b), RR_OK);
+    memcpy(rec.rid, rid, sizeof(rec.rid));
+    assert_int_equal(grant_record_encode(&rec, &b), RR_OK);
     produce(partition, b.p, b.len);
     rr_buf_fini(&b);
 }
@@ -252,7 +287,7 @@ static void settler_settles_what_comes(void **state)
 
     (void)state;
     begin();
-    r = rain_sent(l, 100000, 1000, 2, 1);
+    r = rain_open(100000, 1000, 2);
     for (uint32_t i = 0; i < 1000; i++) {
         struct settle_item item = item_at(l, &r, i % 2, i / 2, 1 + i, 0, 0);
 
@@ -289,7 +324,7 @@ static void settler_goes_on_where_the_books_are(void **state)
 
     (void)state;
     begin();
-    r = rain_sent(l, 10000, 300, 1, 1);
+    r = rain_open(10000, 300, 1);
     for (uint32_t part = 0; part < 3; part++) {
         for (uint32_t i = part * 100; i < part * 100 + 100; i++) {
             struct settle_item item = item_at(l, &r, 0, i, 1 + i, 0, 0);
@@ -313,7 +348,7 @@ static void settler_with_an_offset_outside_the_log_starts_over(void **state)
 
     (void)state;
     begin();
-    r = rain_sent(l, 10000, 50, 1, 1);
+    r = rain_open(10000, 50, 1);
     for (uint32_t i = 0; i < 50; i++) {
         struct settle_item item = item_at(l, &r, 0, i, 1 + i, 0, 0);
 
@@ -344,7 +379,7 @@ static void settler_waits_for_its_database(void **state)
     (void)state;
     begin();
     other = testdb_again();
-    r = rain_sent(l, 10000, 200, 1, 1);
+    r = rain_open(10000, 200, 1);
     start_settler(&runs[0]);
     wait_for("SELECT COUNT(*) FROM rp_offset", PARTITIONS);
     testdb_exec(other, "RENAME TABLE account_log TO hidden");
@@ -371,7 +406,7 @@ static void two_settlers_share_the_partitions(void **state)
 
     (void)state;
     begin();
-    r = rain_sent(l, 100000, 2000, 2, 1);
+    r = rain_open(100000, 2000, 2);
     start_settler(&runs[0]);
     start_settler(&runs[1]);
     for (uint32_t i = 0; i < 2000; i++) {
