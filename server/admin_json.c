@@ -339,6 +339,17 @@ static json_t *rain_json(const struct rain_info *r)
     return o;
 }
 
+/* One rain, with what its pool goes through. */
+static json_t *show_json(const struct rain_job *j)
+{
+    json_t *o = rain_json(j->rains);
+
+    json_object_set_new(o, "recovery", j->recovery ? json_string(j->recovery) : json_null());
+    json_object_set_new(o, "recovering_since",
+                        j->recovery ? json_integer(j->recovering_since_ms) : json_null());
+    return o;
+}
+
 static json_t *wallet_log_json(const struct rain_job *j)
 {
     json_t *o = json_object();
@@ -411,6 +422,7 @@ static json_t *result_json(const struct rain_job *j)
         return o;
     case RAIN_JOB_WALLET_LOG: return wallet_log_json(j);
     case RAIN_JOB_PUSH: return json_object();
+    case RAIN_JOB_SHOW: return show_json(j);
     case RAIN_JOB_RAIN_GRANTS: return rain_grants_json(j);
     case RAIN_JOB_STATS:
     case RAIN_JOB_LIST:

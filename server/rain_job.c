@@ -188,6 +188,8 @@ static void run_show(struct rain_job *j, struct db_ctx *ctx)
     j->err = ledger_rain_get(ctx->ledger, j->code, j->rains);
     if (!j->err && !j->any_room && strcmp(j->rains->spec.room_id, j->room_id) != 0)
         j->err = RR_NOT_FOUND;
+    if (!j->err && j->any_room)
+        j->err = saga_recovery_of(&ctx->saga, j->code, &j->recovery, &j->recovering_since_ms);
     j->rains_n = j->err ? 0 : 1;
 }
 

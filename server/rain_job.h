@@ -94,7 +94,9 @@ struct rain_job {
     struct wallet_done wallet_done;    /* WALLET_OP */
     struct wallet_log_row *wallet_log; /* WALLET_LOG; owned */
     uint32_t wallet_log_n;             /* in: at most; out: how many */
-    int64_t lag_ms;                    /* LIST, SHOW: how far the books are behind; -1: not known */
+    const char *recovery;              /* SHOW by the backend: its state; NULL: none */
+    int64_t recovering_since_ms;
+    int64_t lag_ms; /* LIST, SHOW: how far the books are behind; -1: not known */
 };
 
 /* A job whose answer goes to s as the REPLY to req_id. */

@@ -164,3 +164,30 @@ enum rr_err saga_recovering(struct saga *s, int64_t *n)
     db_rows_fini(&rows);
     return err;
 }
+
+enum rr_err saga_recovery_of(struct saga *s, const char *code, const char **state,
+                             int64_t *since_ms)
+{
+    static const char *const names[] = {NULL, "begun", "waits", "drains", "applies"};
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(s->ledger->db);
+    int64_t n = 0;
+
+    *state = NULL;
+    *since_ms = 0;
+    if (!err)
+        err = db_select(s->ledger->db,
+                        "SELECT state, (SELECT MIN(f.created_at) FROM rp_fence f WHERE f.code = ?"
+                        " AND f.id > (SELECT COALESCE(MAX(d.id), 0) FROM rp_fence d"
+                        " WHERE d.code = ? AND d.state = 5))"
+                        " FROM rp_fence WHERE code = ? ORDER BY id DESC LIMIT 1",
+                        DB_ARGS(db_str(code), db_str(code), db_str(code)), &rows);
+    if (!err && rows.n)
+        n = db_i64(&rows, 0, 0);
+    if (n > 0 && n < (int64_t)RR_COUNTOF(names)) {
+        *state = names[n];
+        *since_ms = db_i64(&rows, 0, 1);
+    }
+    db_rows_fini(&rows);
+    return err;
+}

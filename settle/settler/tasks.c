@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "credits.h"
 #include "ledger/saga.h"
 #include "ledger/settled.h"
 #include "store/store_sync.h"
@@ -27,8 +28,8 @@ struct tasks {
     atomic_bool stop;
     pthread_mutex_t mu;
     pthread_cond_t wake;
-    struct settle_credit *credits; /* {mu} */
-    uint32_t credits_n;            /* {mu} */
+    struct credits credits;     /* {mu} */
+    struct rr_ratelog drop_log; /* {mu} */
     bool have_thread;
     bool have_checker;
     pthread_t thread;
@@ -53,13 +54,21 @@ static void complain(struct tasks *t, const char *what, enum rr_err err)
 
 void tasks_credit(struct tasks *t, const struct settle_credit *credits, uint32_t n)
 {
+    uint64_t suppressed = 0;
+    uint32_t dropped = 0;
+    bool say = false;
+
     pthread_mutex_lock(&t->mu);
-    if (t->credits_n + n <= CREDITS_MAX) {
-        memcpy(t->credits + t->credits_n, credits, n * sizeof(*credits));
-        t->credits_n += n;
-    } /* else Redis is slow or down: users see their grants in MY_GRANTS, statistics follow the next credit */
+    dropped = credits_put(&t->credits, credits, n);
+    if (dropped)
+        say = rr_ratelog_pass(&t->drop_log, rr_mono_us(rr_clock_system()), 5000000, &suppressed);
     pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->mu);
+    rr_metric_add(&t->metrics->credits_dropped_total, dropped);
+    /* Redis is slow or down: users see their grants in MY_GRANTS, statistics follow the next credit */
+    if (say)
+        log_warn("credits_dropped", "%u settled grants are not told, the queue is full, %llu more",
+                 dropped, (unsigned long long)suppressed);
 }
 
 static uint32_t take_credits(struct tasks *t, struct settle_credit *out)
@@ -67,10 +76,7 @@ static uint32_t take_credits(struct tasks *t, struct settle_credit *out)
     uint32_t n = 0;
 
     pthread_mutex_lock(&t->mu);
-    n = t->credits_n < CREDITS_SOME ? t->credits_n : CREDITS_SOME;
-    memcpy(out, t->credits, n * sizeof(*out));
-    t->credits_n -= n;
-    memmove(t->credits, t->credits + n, t->credits_n * sizeof(*out));
+    n = credits_take(&t->credits, out, CREDITS_SOME);
     pthread_mutex_unlock(&t->mu);
     return n;
 }
@@ -174,7 +180,7 @@ static void doze(struct tasks *t, int64_t ms, bool for_credits)
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&t->mu);
-    while (!atomic_load(&t->stop) && !(for_credits && t->credits_n) &&
+    while (!atomic_load(&t->stop) && !(for_credits && t->credits.n) &&
            pthread_cond_timedwait(&t->wake, &t->mu, &until) == 0)
         ;
     pthread_mutex_unlock(&t->mu);
@@ -305,7 +311,7 @@ enum rr_err tasks_create(struct tasks **out, const struct tasks_opts *o)
     t->recovery = recovery_of(o);
     t->rules = o->rules;
     strncpy(t->name, o->name, sizeof(t->name) - 1);
-    t->credits = rr_xcalloc(CREDITS_MAX, sizeof(*t->credits));
+    credits_init(&t->credits, CREDITS_MAX);
     pthread_mutex_init(&t->mu, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -345,6 +351,6 @@ void tasks_destroy(struct tasks *t)
     ledger_destroy(t->check_ledger);
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->mu);
-    free(t->credits);
+    credits_fini(&t->credits);
     free(t);
 }

@@ -143,6 +143,18 @@ async function assertGoesOn({stack, code, tally, watcher, wins}) {
   assert.ok((await fences(stack, code)).every((f) => f.state === 5));
 }
 
+/** Nobody recovers it now: it stays where it is, and everybody is told where. */
+async function assertShown(stack, code) {
+  const rows = await stack.sql("SELECT state, created_at FROM rp_fence WHERE code = ? ORDER BY id", [code]);
+  const now = ["begun", "waits", "drains", "applies"][Number(rows.at(-1).state) - 1];
+  if (!now) return; // it was faster than the kill
+  const shown = await showRain(stack, code);
+  assert.deepEqual([shown.recovery, shown.recovering_since], [now, Number(rows[0].created_at)]);
+  const {stdout} = await stack.ctl(["rain", "show", code]);
+  assert.match(stdout, new RegExp(`^recovery +${now}$`, "m"));
+  assert.match(stdout, new RegExp(`^recovering_since +${rows[0].created_at}$`, "m"));
+}
+
 test("kill -9 and restart, everysec", async (t) => {
   const own = await ownStack(t);
   const done = await rainWhile(own, ({redis}) => redis.restart());
@@ -247,11 +259,13 @@ test("a rain that is CLOSING when Redis is wiped ends all the same", async (t) =
 test("the settler dies in the middle of a recovery", async (t) => {
   const own = await ownStack(t);
   const done = await rainWhile(own, async ({redis, code}) => {
+    assert.deepEqual([(await showRain(own.stack, code)).recovery, (await showRain(own.stack, code)).recovering_since], [null, null]);
     await redis.restart();
     for (const state of [2, 3]) {
       await until("it is under way", async () => (await fences(own.stack, code)).some((f) => f.state >= state),
         {timeoutMs: 20_000, everyMs: 5});
       await own.stack.settler.kill9();
+      await assertShown(own.stack, code);
       await own.stack.settler.start();
     }
   });

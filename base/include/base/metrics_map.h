@@ -75,6 +75,7 @@
     X(conflicts_total, COUNTER, "records put into rp_conflict")                                    \
     X(dead_total, COUNTER, "records put into rp_dead")                                             \
     X(held_total, COUNTER, "grants settled but held for review")                                   \
+    X(credits_dropped_total, COUNTER, "settled grants nobody was told: the queue was full")        \
     X(settler_config_reload_success, GAUGE,                                                        \
       "1 when the settler's configuration was valid when last read")                               \
     X(settle_lag_messages, GAUGE, "records behind the high watermark")                             \

@@ -103,5 +103,9 @@ RR_MUST_CHECK enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t 
 RR_MUST_CHECK enum rr_err saga_look_for_losses(struct saga *s, int64_t now_ms);
 /* Rains whose recovery is under way. */
 RR_MUST_CHECK enum rr_err saga_recovering(struct saga *s, int64_t *n);
+/* One rain's. *state: "begun", "waits", "drains" or "applies"; NULL: none is under way. since_ms: when the first of those that
+ * followed on each other began. */
+RR_MUST_CHECK enum rr_err saga_recovery_of(struct saga *s, const char *code, const char **state,
+                                           int64_t *since_ms);
 
 #endif
