@@ -165,7 +165,7 @@ static enum rr_err conflicts(struct planning *p)
     enum rr_err err =
         db_select(p->l->db,
                   "SELECT id, shard, packet_no, user_id, seq, amount, reason FROM rp_conflict"
-                  " WHERE code = ? AND state <> 'closed' ORDER BY id LIMIT 501",
+                  " WHERE code = ? AND state <> 'closed' ORDER BY state, id LIMIT 501",
                   DB_ARGS(db_str(p->rain.code)), &rows);
 
     for (uint32_t i = 0; !err && i < rows.n; i++) {
@@ -197,7 +197,7 @@ static enum rr_err dead(struct planning *p)
     struct db_rows rows = {.cols = 0};
     enum rr_err err = db_select(p->l->db,
                                 "SELECT id, reason, raw FROM rp_dead WHERE code = ?"
-                                " AND state <> 'closed' ORDER BY id LIMIT 501",
+                                " AND state <> 'closed' ORDER BY state, id LIMIT 501",
                                 DB_ARGS(db_str(p->rain.code)), &rows);
 
     for (uint32_t i = 0; !err && i < rows.n; i++) {

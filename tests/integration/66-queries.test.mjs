@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import {enter, OP, until} from "../lib/ws.mjs";
 import {startStack} from "../lib/stack.mjs";
 import {logStart, logStop, own, rootSql, shape, skipWithoutRoot} from "../lib/sql-log.mjs";
-import {ANCHOR, closeRain, grabAll, newRoom, settled, startRain} from "./helpers.mjs";
+import {ANCHOR, bizId, closeRain, grabAll, newRoom, settled, showRain, startRain} from "./helpers.mjs";
 
 const LONG = process.env.REDRAIN_TEST_LONG === "1";
 const GRANTS = LONG ? 1_000_000 : 100_000;
@@ -14,12 +14,13 @@ const RAINS = 5000; // most of them without grants
 const USERS = 20_000;
 const PAGE = 500;
 const ROWS = 5000; // more than a rain of this test has of anything
+const BIG = 200_000; // fen of one packet: held for review
 const TINY = new Set(["rp_offset", "rp_schema", "rp_lease"]); // never more rows than partitions, versions, jobs
 
 let stack;
 before(async () => {
   if (!skipWithoutRoot) await logStart();
-  stack = await startStack({workers: 1, conf: {"settler.verify_interval_s": 0}});
+  stack = await startStack({workers: 1, conf: {"settler.verify_interval_s": 0, "risk.hold_grab_fen": BIG - 1}});
   if (!skipWithoutRoot) await fill();
 }, {timeout: 600_000});
 after(async () => {
@@ -60,6 +61,25 @@ async function fill() {
   await sql(`INSERT INTO rp_conflict (code, shard, packet_no, user_id, seq, amount, rid, reason, state, raw, created_at)
     SELECT ${code("n")}, 0, 0, 1, 0, 1, 'r', 'stale_rid', 'closed', '', n FROM ${numbers(4)}`);
   await sql(`INSERT INTO rp_check (findings, unaccounted, detail, started_at, ended_at) SELECT 0, 0, '', n, n FROM ${numbers(4)}`);
+  await sql(`INSERT INTO rp_risk (decision, state, rule, user_id, code, shard, packet_no, seq, amount, seen, bound, created_at, closed_at)
+    SELECT 'hold', IF(n MOD 2, 'released', 'taken'), 'grab_amount', 100000 + n, ${code("n DIV 4")}, n MOD 4, 0, 0, 100, 100, 50, n, n
+    FROM ${numbers(5)} WHERE n < ${USERS}`);
+  await sql(`INSERT INTO rp_risk (decision, state, rule, user_id, code, seq, seen, bound, created_at)
+    SELECT IF(n MOD 2, 'mark', 'deny'), 'done', 'steady', 100000 + n MOD 10, ${code("n")}, 0, 1, 1, n FROM ${numbers(4)}`);
+  await sql(`INSERT INTO rp_risk_mark (code, user_id, from_seq, rule, seen, bound, created_at)
+    SELECT ${code("n DIV 4")}, 100000 + n, 0, 'steady', 1, 1, n FROM ${numbers(5)} WHERE n < ${USERS}`);
+  await sql(`INSERT INTO rp_wallet_op (biz_id, op, user_id, amount, of_biz_id, payload_hash, answer, created_at)
+    SELECT CONCAT('op', n), 'refund', 100000 + n, 1, CONCAT('of', n), REPEAT('h', 32), '{}', n FROM ${numbers(5)} WHERE n < ${USERS}`);
+  await sql(`INSERT INTO rp_repair (plan, code, kind, biz_type, biz_id, amount, finding, state_before, state_after, who, applied_at)
+    SELECT REPEAT('p', 64), ${code("n")}, 'told', 'repair', CONCAT('x', n), 1, '', '', '', 'me', n FROM ${numbers(4)}`);
+  await sql(`INSERT INTO rp_rain_user (code, user_id) SELECT ${code("n DIV 4")}, 100000 + n FROM ${numbers(5)} WHERE n < ${USERS}`);
+  await sql(`INSERT INTO rp_budget (sender_id, day, spent, cap) SELECT 100000 + n, 1, 1, 1 FROM ${numbers(4)}`);
+  await sql(`INSERT INTO rp_fence (code, state, kind, run, wait_until, created_at, ended_at)
+    SELECT ${code("n")}, 5, 'full', REPEAT('r', 40), n, n, n FROM ${numbers(4)}`);
+  await sql(`INSERT INTO rp_fence_end (fence, topic, part, low, high)
+    SELECT id, 't', 0, 0, 1 FROM rp_fence`);
+  await sql(`INSERT INTO rp_fence_shard (fence, code, shard, old_rid, new_rid, floor)
+    SELECT id, code, 0, REPEAT('o', 40), REPEAT('n', 40), 1 FROM rp_fence`);
   const tables = await sql("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'");
   await sql(`ANALYZE TABLE ${tables.map(({name}) => `\`${name}\``).join(", ")}`);
 }
@@ -99,7 +119,9 @@ async function live() {
     const rows = await sql("SELECT SUM(next_offset) AS n FROM rp_offset");
     return Number(rows[0].n) >= 13;
   });
-  for (const of of [first, second, third]) {
+  const more = [await packets(), await review(), await recovery()].flat();
+  await accounts(first);
+  for (const of of [first, second, third, ...more]) {
     const {code: exit, stdout} = await stack.ctl(["verify", of]);
     assert.equal(exit, 0, stdout);
   }
@@ -107,7 +129,125 @@ async function live() {
   await Promise.all([anchor, ...viewers].map((c) => c.close()));
 }
 
+const reaches = (code, status) => until(() => `rain ${code} is ${status}`, async () => (await showRain(stack, code)).status === status,
+  {timeoutMs: 20_000, everyMs: 50});
+
+/** Packets of each kind, with a list, a budget, a time to start and a time to expire. Resolves with their codes. */
+async function packets() {
+  const room = newRoom("packets");
+  const sender = await enter(stack, "320", {room, maySend: true});
+  const viewer = await enter(stack, "321", {room});
+  await stack.deposit("320", 10_000);
+  const codes = [];
+  for (const body of [{kind: "group", count: 2}, {kind: "equal", count: 2}, {kind: "enterprise", users: "321,322", count: 2},
+    {kind: "personal", users: "321", count: 1}]) {
+    const sent = await sender.request(OP.SEND, {biz_id: bizId(), total: 100, ...body});
+    assert.equal(sent.name, "OK", JSON.stringify(sent));
+    codes.push(sent.code);
+    await viewer.push("RED_PACKET_CONFIG", (p) => p.config_code === sent.code);
+    await until("an answer", async () => (await viewer.grab(sent.code, 0, true)).name !== "BUSY");
+  }
+  assert.equal((await sender.request(OP.MY_SENT)).sent.length, 4);
+  for (const code of codes) {
+    await closeRain(stack, code);
+    await settled(stack, code);
+  }
+  await stack.deposit(ANCHOR, 1000);
+  const create = (more) => stack.must("POST", "/api/v1/rains", {room, sender: ANCHOR, total: 100, count: 4, biz_id: bizId(), ...more});
+  const scheduled = await create({start_at: Date.now() + 500, duration_ms: 1000});
+  const forgotten = await create({expire_at: Date.now() + 2500});
+  await reaches(scheduled.code, "SETTLED");
+  await reaches(forgotten.code, "CANCELLED");
+  await Promise.all([sender.close(), viewer.close()]);
+  return [...codes, scheduled.code, forgotten.code];
+}
+
+/** Two held packets, one released, one taken back; a sender who is denied and marked. */
+async function review() {
+  const codes = [];
+  for (const verb of [["release"], ["take-back", "--to", "fraud"]]) {
+    const room = newRoom("review");
+    const viewer = await enter(stack, "330", {room});
+    const {code} = await startRain(stack, {room, total: BIG, count: 1});
+    const win = await viewer.grab(code);
+    assert.equal(win.name, "OK");
+    await viewer.push("GRANT_SETTLED", (p) => p.code === code && p.state === "held");
+    const [word, ...options] = verb;
+    const done = await stack.ctl(["risk", word, code, String(win.shard), String(win.no), ...options]);
+    assert.equal(done.code, 0, done.stderr);
+    await closeRain(stack, code);
+    await settled(stack, code);
+    await viewer.close();
+    codes.push(code);
+  }
+  const room = newRoom("review");
+  const own = await enter(stack, "331", {room});
+  const {code} = await startRain(stack, {room, sender: "331", total: 100, count: 2});
+  await own.push("RED_PACKET_CONFIG");
+  assert.equal((await own.grab(code)).name, "NOT_ELIGIBLE");
+  assert.equal((await own.grab(code, 0, true)).name, "OK");
+  await own.push("GRANT_SETTLED", (p) => p.code === code && p.state === "held");
+  await until("it is listed", async () => {
+    const {json} = await stack.ctl(["--json", "risk", "list", "--user", "331"]);
+    return json.items.some((i) => i.decision === "mark");
+  });
+  await closeRain(stack, code);
+  await settled(stack, code);
+  for (const filter of [[], ["--user", "330"], ["--rain", code], ["--state", "held"], ["--state", "done"], ["--user", "331", "--state", "held"],
+    ["--rain", code, "--state", "held"], ["--user", "331", "--rain", code], ["--state", "done", "--before", "20000"], ["--before", "20000"],
+    ["--user", "100001", "--before", "30000"]]) {
+    const list = await stack.ctl(["--json", "risk", "list", ...filter]);
+    assert.equal(list.code, 0, list.stderr);
+  }
+  await own.close();
+  return [...codes, code];
+}
+
+/** A rain whose pool is gone when it closes. */
+async function recovery() {
+  const room = newRoom("recovery");
+  const viewer = await enter(stack, "340", {room});
+  const {code} = await startRain(stack, {room, total: 1000, count: 10, limit: 3, shards: 2});
+  await grabAll(viewer, code);
+  const keys = await stack.redis.keys(`${stack.namespace}redpkt:{${code}:*`);
+  assert.ok(keys.length > 0);
+  for (const key of keys) await stack.redis.del(key);
+  await closeRain(stack, code);
+  await until("a recovery is under way", async () => (await showRain(stack, code)).recovery !== null, {timeoutMs: 20_000, everyMs: 20});
+  await settled(stack, code);
+  await viewer.close();
+  return [code];
+}
+
+/** Each operation of a wallet, its log, and what repair did. */
+async function accounts(code) {
+  const run = async (...args) => {
+    const result = await stack.ctl(args);
+    assert.equal(result.code, 0, `${args.join(" ")}: ${result.stderr}`);
+    return result;
+  };
+  const wallet = (...args) => run("wallet", ...args);
+  const of = bizId();
+  await wallet("deposit", "350", "1000", "--biz-id", bizId());
+  await wallet("debit", "350", "100", "--biz-id", of);
+  await wallet("debit", "350", "100", "--biz-id", of);
+  await wallet("refund", "350", "50", "--of", of, "--biz-id", bizId());
+  const freeze = bizId();
+  await wallet("freeze", "350", "10", "--biz-id", freeze);
+  await wallet("unfreeze", "350", "10", "--of", freeze, "--biz-id", bizId());
+  await wallet("transfer", "350", "351", "400", "--biz-id", bizId());
+  await wallet("withdraw", "350", "10", "--biz-id", bizId());
+  const {json} = await wallet("log", "350", "--limit", "2", "--json");
+  await wallet("log", "350", "--limit", "2", "--before", String(json.log[1].id));
+  await run("repair", code);
+  await run("repair", "--log");
+  await run("repair", "--log", code);
+}
+
 const READS = /^(?:\(?SELECT|UPDATE|DELETE|INSERT INTO \w+ [^;]*SELECT)/i;
+
+// All of its conditions are an index's, which has its order, too: the plan's estimate knows no LIMIT.
+const PAGED = /FROM rp_risk (?:FORCE INDEX \(ix_code\) )?WHERE 1(?: AND (?:state|code|user_id) = \S+)?(?: AND id < \d+)? ORDER BY id DESC LIMIT \d+$/;
 
 /** What is wrong with a statement's plan; empty if nothing. */
 async function faults(text) {
@@ -117,7 +257,7 @@ async function faults(text) {
     const list = [];
     const bounded = row.type === "index" && Number(row.rows) <= PAGE; // LIMIT along an index
     if (/^(ALL|index)$/.test(row.type ?? "") && !bounded && !table.startsWith("<") && !TINY.has(table)) list.push(`${table} is read whole (${row.rows} rows)`);
-    if (Number(row.rows) > ROWS) list.push(`${row.rows} rows of ${table} are read`);
+    if (Number(row.rows) > ROWS && !PAGED.test(text)) list.push(`${row.rows} rows of ${table} are read`);
     if (/filesort/.test(row.Extra ?? "")) list.push(`${table} is sorted`);
     if (/temporary/.test(row.Extra ?? "")) list.push(`${table} goes through a temporary table`);
     return list;

@@ -14,6 +14,9 @@ ALTER TABLE rp_task ADD KEY ix_code (code, state);
 -- A record is put aside once: its bytes are looked for.
 ALTER TABLE rp_dead ADD KEY ix_origin (topic, part, raw(128));
 
+-- Decisions of one rain, newest first.
+ALTER TABLE rp_risk ADD KEY ix_code (code, id);
+
 -- The same columns, keys and checks, for rains that were moved out. account_log is not moved: it is the history of every wallet.
 CREATE TABLE t_red_packet_config_archive LIKE t_red_packet_config;
 CREATE TABLE rp_escrow_archive LIKE rp_escrow;
