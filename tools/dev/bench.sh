@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# ./dev bench settle|pool: builds, then tests/bench/main.mjs on private services in a run folder of its own; it stops what it
+# started. What a killed run left is stopped by the next one.
+set -euo pipefail
+export REDRAIN_RUN=${REDRAIN_RUN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/.run/bench}
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+SERVICES=$ROOT/tools/dev/services.sh
+
+main() {
+    local bench=$1 preset=${REDRAIN_BENCH_PRESET:-release} player rc=0 arg
+    for arg in "$@"; do
+        case $arg in --help | -h) exec node "$ROOT/tests/bench/main.mjs" --help ;; esac
+    done
+    # Numbers of other services than these mean nothing.
+    unset REDIS_URL MYSQL_URL KAFKA_BOOTSTRAP
+    mkdir -p "$RUN"
+    exec 7>"$RUN/bench.lock"
+    flock -n 7 || die "another ./dev bench uses $RUN"
+    if [ "${REDRAIN_BENCH_BUILT:-}" != 1 ]; then
+        "$ROOT/tools/dev/deps.sh" run 7>&-
+        "$ROOT/tools/dev/build.sh" "$preset" redrain-settler redrainctl redrain-bench-money redrain-ref-pool-lpop \
+            redrain-ref-settle-sql >&2 7>&-
+    fi
+    stop() {
+        "$SERVICES" wipe >&2 7>&- || true
+    }
+    trap 'kill -TERM "$player" 2>/dev/null || true' INT TERM HUP
+    trap stop EXIT
+    "$SERVICES" wipe >&2 7>&-
+    mkdir -p "$RUN"
+    if [ "$bench" = pool ]; then
+        "$SERVICES" start redis >&2 7>&-
+    else
+        "$SERVICES" up >&2 7>&-
+    fi
+    REDRAIN_BIN_DIR=$ROOT/build/$preset node "$ROOT/tests/bench/main.mjs" "$@" 7>&- &
+    player=$!
+    wait "$player" || rc=$?
+    while kill -0 "$player" 2>/dev/null; do wait "$player" || rc=$?; done
+    exit "$rc"
+}
+
+player=
+main "$@"
