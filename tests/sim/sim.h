@@ -192,7 +192,7 @@ struct rdb *rdb_create(void);
 struct rdb *rdb_copy(const struct rdb *db); /* strings are shared, they never change */
 /* One command of the server, the script's redis.call too. */
 struct rval rdb_command(struct rdb *db, const struct rstr *argv, uint32_t argc);
-/* All keys with type, value: sorted, for comparisons. */
+/* All keys with type, minutes left, value: sorted, for comparisons. */
 char *rdb_dump(const struct rdb *db);
 int64_t redis_now_us(void); /* TIME */
 const char *redis_run_id(void);

@@ -98,6 +98,14 @@ static struct rval take(void)
 
 /* ---- what scripts may call ---- */
 
+static int argument_error(lua_State *l)
+{
+    struct rval err = rval_error("ERR Lua redis lib command arguments must be strings or integers");
+
+    push(&err);
+    return lua_error(l);
+}
+
 static int on_call(lua_State *l)
 {
     int n = lua_gettop(l);
@@ -118,14 +126,12 @@ static int on_call(lua_State *l)
         }
         p = lua_tolstring(l, i + 1, &len);
         if (!p)
-            return luaL_error(l, "Lua redis() command arguments must be strings or integers");
+            return argument_error(l);
         argv[i] = rstr_copy(p, len);
     }
     out = rdb_command(current, argv, (uint32_t)n);
-    if (out.type == R_ERROR)
-        return luaL_error(l, "%s", out.s.p);
     push(&out);
-    return 1;
+    return out.type == R_ERROR ? lua_error(l) : 1;
 }
 
 static int on_sha1hex(lua_State *l)
@@ -245,7 +251,7 @@ static int function_of(const struct store_script *s)
     }
     RR_ASSERT(compiled_n < COMPILED_MAX);
     text = text_of(s);
-    if (luaL_loadbuffer(L, text, strlen(text), s->name)) {
+    if (luaL_loadbuffer(L, text, strlen(text), "@user_script")) {
         fprintf(stderr, "redrain-sim: %s\n", lua_tostring(L, -1));
         exit(2);
     }
@@ -265,6 +271,17 @@ static void push_args(const char *name, const struct rstr *argv, uint32_t n)
     lua_setglobal(L, name);
 }
 
+/* What a script died of: the error of a command as it was, one of Lua itself as an ERR. */
+static struct rval error_of(void)
+{
+    const char *text = NULL;
+
+    if (lua_type(L, -1) == LUA_TTABLE)
+        return take();
+    text = lua_pushfstring(L, "ERR %s", lua_tostring(L, -1));
+    return rval_error(text);
+}
+
 struct rval lua_run(struct rdb *db, const struct store_script *script, const struct rstr *argv,
                     uint32_t argc)
 {
@@ -278,7 +295,7 @@ struct rval lua_run(struct rdb *db, const struct store_script *script, const str
     push_args("ARGV", argv + 1 + keys, argc - 1 - (uint32_t)keys);
     sim.scripts++;
     if (lua_pcall(L, 0, 1, 0)) {
-        out = rval_error(lua_tostring(L, -1));
+        out = error_of();
         sim_trace("script %s: %s", script->name, out.s.p);
     } else {
         out = take();
