@@ -269,14 +269,21 @@ static enum rr_err keep(struct ledger *l, struct run *run, struct one *p, bool c
 
 static enum rr_err clear(struct ledger *l, struct run *run, struct one *p)
 {
-    uint64_t n = 1;
+    /* Of risk control's decisions those about money stay: what was held, released, taken back. */
+    static const char *const deletes[] = {
+        "DELETE FROM rp_grant WHERE code = ? ORDER BY shard, packet_no LIMIT ?",
+        "DELETE FROM rp_risk_mark WHERE code = ? ORDER BY user_id LIMIT ?",
+        "DELETE FROM rp_risk WHERE code = ? AND decision <> 'hold' ORDER BY id LIMIT ?",
+    };
+    uint64_t n = 0;
     enum rr_err err = RR_OK;
 
-    while (!err && n && !spent(run)) {
-        err =
-            delete_some(l, "DELETE FROM rp_grant WHERE code = ? ORDER BY shard, packet_no LIMIT ?",
-                        p->code, &n);
-        run->rows += err ? 0 : (int64_t)n;
+    for (size_t i = 0; !err && !n && i < RR_COUNTOF(deletes); i++) {
+        n = 1;
+        while (!err && n && !spent(run)) {
+            err = delete_some(l, deletes[i], p->code, &n);
+            run->rows += err ? 0 : (int64_t)n;
+        }
     }
     if (err || n) {
         run->out->more = true;

@@ -183,6 +183,27 @@ test("what must not go stays, and says why", async () => {
   assert.equal((await archive()).moved, 1);
 });
 
+test("marks and denials of an archived rain go, what was held stays", async () => {
+  const [{code, wins}, {code: young}] = [await oldRain({users: ["645"], limit: 2}), await oldRain({users: ["646"], limit: 2})];
+  await stack.sql("UPDATE t_red_packet_config SET settled_at = ? WHERE config_code = ?", [Date.now(), young]);
+  for (const rain of [code, young]) {
+    for (const [decision, state] of [["deny", "done"], ["mark", "done"], ["hold", "released"], ["hold", "taken"]]) {
+      await stack.sql("INSERT INTO rp_risk (decision, state, rule, user_id, code, shard, packet_no, seq, amount, seen, bound, created_at) "
+        + "VALUES (?, ?, 'steady', 645, ?, ?, ?, 0, 1, 1, 1, 1)",
+      [decision, state, rain, ...(decision === "hold" ? [wins[0].shard, state === "taken" ? 1 : 0] : [null, null])]);
+    }
+    await stack.sql("INSERT INTO rp_risk_mark (code, user_id, from_seq, rule, seen, bound, created_at) VALUES (?, 645, 0, 'steady', 1, 1, 1)", [rain]);
+  }
+  assert.equal((await archive()).moved, 1);
+  const left = async (rain) => (await stack.sql("SELECT state FROM rp_risk WHERE code = ? ORDER BY id", [rain])).map((r) => r.state);
+  assert.deepEqual(await left(code), ["released", "taken"]);
+  assert.deepEqual(await left(young), ["done", "done", "released", "taken"]);
+  assert.deepEqual([await count("rp_risk_mark", code), await count("rp_risk_mark", young)], [0, 1]);
+  const {json} = await stack.ctl(["--json", "risk", "list", "--rain", code]);
+  assert.deepEqual(json.items.map((i) => i.state).sort(), ["released", "taken"]);
+  await stack.verify();
+});
+
 test("a change of an archived rain is found by the checker", async () => {
   const {code} = await oldRain({users: ["650"], limit: 2});
   assert.equal((await archive()).moved, 1);
