@@ -499,7 +499,7 @@ static void every_repair_is_in_the_repair_log(void **state)
     assert_string_equal(rows[0].biz_type, "repair");
     assert_int_equal(rows[0].user_id, 2);
     assert_int_equal(rows[0].amount_fen, g.amount_fen);
-    assert_non_null(strstr(rows[0].finding, "packet_taken"));
+    assert_non_null(strstr(rows[0].finding, "stale_rid"));
     assert_non_null(strstr(rows[0].before, "rp_conflict 1: open"));
     assert_non_null(strstr(rows[0].after, "rp_conflict 1: closed"));
     assert_non_null(strstr(rows[0].after, "user 2: balance"));
