@@ -305,8 +305,8 @@ static void late_records_of_an_older_life_block_nothing(void **state)
     for (int i = 1; i < 5; i++)
         assert_int_equal(settle_as(&r, 0, &g[i], RID).conflicts, 1);
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE state = 'closed'"), 4);
-    assert_int_equal(
-        testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE reason <> 'stale_rid'"), 0);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE reason <> 'stale_rid'"),
+                     0);
     r = end_of(&r);
     assert_int_equal(r.total_get, 3);
     end();
