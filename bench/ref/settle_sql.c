@@ -218,7 +218,11 @@ int main(int argc, char **argv)
     clock_gettime(CLOCK_MONOTONIC, &to);
     took_s = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
     printf("{\"rows\":%zu,\"grants_per_s\":%.0f}\n", rows, (double)rows / took_s);
-    for (long i = 0; i < n; i++)
+    for (long i = 0; i < n; i++) {
         mysql_close(jobs[i].db);
+        free(jobs[i].rows);
+        free(jobs[i].sql);
+    }
+    free(jobs);
     return rows > 0 ? 0 : 1;
 }
