@@ -225,6 +225,56 @@ enum rr_err fence_lower(struct ledger *l, const struct fence *f, const char *top
     return err;
 }
 
+/* ---- lives ---- */
+
+enum { LIVES_MAX = 64 }; /* a longer row of recoveries that never ended is not followed */
+
+/* The life before `rid`, if the recovery between wrote its floor and did not end. RR_NOT_FOUND: there is none. */
+static enum rr_err life_before(struct ledger *l, const char *code, uint32_t shard,
+                               char rid[RR_RID_LEN + 1], uint32_t *floor)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_select(
+        l->db,
+        "SELECT s.old_rid, s.floor FROM rp_fence_shard s JOIN rp_fence f ON f.id = s.fence"
+        " WHERE s.code = ? AND s.shard = ? AND s.new_rid = ? AND s.floor IS NOT NULL"
+        " AND f.state <> 5 ORDER BY s.fence DESC LIMIT 1",
+        DB_ARGS(db_str(code), db_int(shard), db_str(rid)), &rows);
+
+    if (!err && rows.n == 0)
+        err = RR_NOT_FOUND;
+    if (!err) {
+        RR_ASSERT(db_copy(&rows, 0, 0, rid, RR_RID_LEN + 1));
+        *floor = (uint32_t)db_i64(&rows, 0, 1);
+    }
+    db_rows_fini(&rows);
+    return err;
+}
+
+/* A recovery that wrote its rid and did not fill the pool left the state of the life before, and that is all there is. If it did
+ * fill it, and the state was rolled back to before that, packets from its floor on may have gone to others: those are not believed. */
+enum rr_err fence_believed(struct ledger *l, const char *code, const struct fence_shard *x,
+                           const char *state_rid, uint32_t *below)
+{
+    char rid[RR_RID_LEN + 1];
+    uint32_t least = UINT32_MAX;
+    enum rr_err err = db_open(l->db);
+
+    *below = 0;
+    memcpy(rid, x->old_rid, sizeof(rid));
+    for (int i = 0; !err && i < LIVES_MAX; i++) {
+        uint32_t floor = 0;
+
+        if (pool_same_life(state_rid, rid)) {
+            *below = least;
+            return RR_OK;
+        }
+        err = life_before(l, code, x->shard, rid, &floor);
+        least = !err && floor < least ? floor : least;
+    }
+    return err == RR_NOT_FOUND ? RR_OK : err;
+}
+
 /* ---- floor and rid ---- */
 
 struct fix {

@@ -57,6 +57,12 @@ RR_MUST_CHECK enum rr_err fence_fix(struct ledger *l, const struct fence *f,
 RR_MUST_CHECK enum rr_err fence_end(struct ledger *l, const struct fence *f, const char *code,
                                     const char *kind);
 
+/* How far the state with state_rid is of the history the books' life goes on from: *below = packets whose grants in it still
+ * stand, UINT32_MAX: all. It is of x->old_rid itself, or of a life before it when the recoveries between wrote their rids
+ * and did not end. 0: it is of another life, nothing in it is believed. */
+RR_MUST_CHECK enum rr_err fence_believed(struct ledger *l, const char *code,
+                                         const struct fence_shard *x, const char *state_rid,
+                                         uint32_t *below);
 /* Fills one shard's pool from the books and what survived of `old_rid`. Errors of pool_admin.refill. */
 RR_MUST_CHECK enum rr_err saga__refill(struct saga *s, const struct rain_info *r,
                                        const struct fence_shard *x);

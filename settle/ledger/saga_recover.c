@@ -182,11 +182,13 @@ static enum rr_err keep_of(struct recovery *c, bool durable, struct fence_shard 
 {
     struct pool_shard at = shard_of(c, x->shard);
     struct pool_state st;
+    uint32_t below = 0;
     enum rr_err err = c->s->pool->state(c->s->pool->impl, &at, &st);
 
     x->keep = 0;
-    if (!err && durable && st.exists && pool_same_life(st.rid, x->old_rid) &&
-        st.granted + st.left == st.n)
+    if (!err && durable && st.exists)
+        err = fence_believed(c->s->ledger, c->rain.code, x, st.rid, &below);
+    if (!err && st.granted <= below && st.granted + st.left == st.n)
         x->keep = st.granted;
     return err;
 }

@@ -16,6 +16,7 @@ struct refill {
     const struct rain_info *rain;
     const struct fence_shard *x;
     uint32_t n;           /* packets of the shard */
+    uint32_t below;       /* survivors: their packets are below it */
     int64_t *amounts_fen; /* n */
     bool *taken;          /* n: somebody has it, or it is void */
     struct found *found;  /* at most n */
@@ -60,8 +61,9 @@ static enum rr_err take_survivor(void *arg, const struct pool_grant *g)
 {
     struct refill *p = arg;
 
-    if (g->packet_no < p->x->floor && !p->taken[g->packet_no] && g->user_id > 0 &&
-        g->seq < p->rain->spec.limit && g->amount_fen == p->amounts_fen[g->packet_no])
+    if (g->packet_no < p->x->floor && g->packet_no < p->below && !p->taken[g->packet_no] &&
+        g->user_id > 0 && g->seq < p->rain->spec.limit &&
+        g->amount_fen == p->amounts_fen[g->packet_no])
         add(p, g, false);
     return RR_OK;
 }
@@ -165,8 +167,10 @@ enum rr_err saga__refill(struct saga *s, const struct rain_info *r, const struct
         goto out;
     if (!err)
         err = read_books(s->ledger, &p);
-    /* Only what is of the rid the books named: an older life's grants may have been given to others since. */
-    if (!err && st.exists && pool_same_life(st.rid, x->old_rid))
+    /* Only what is of the life the books go on from: an older one's grants may have been given to others since. */
+    if (!err && st.exists)
+        err = fence_believed(s->ledger, r->code, x, st.rid, &p.below);
+    if (!err && p.below)
         err = s->pool->grants(s->pool->impl, &at, take_survivor, &p);
     sort_found(&p);
     if (!err)

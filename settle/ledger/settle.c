@@ -118,16 +118,50 @@ enum rr_err ledger_offset_get(struct ledger *l, const char *topic, int32_t parti
     return err;
 }
 
-enum rr_err ledger_offset_set(struct ledger *l, const char *topic, int32_t partition, int64_t next)
+static enum rr_err offset_insert(struct ledger *l, const char *topic, int32_t partition, int64_t to)
 {
+    enum rr_err err = db_stmt(
+        l->db, "INSERT INTO rp_offset (topic, part, next_offset, updated_at) VALUES (?, ?, ?, ?)",
+        DB_ARGS(db_str(topic), db_int(partition), db_int(to), db_int(ledger__now_ms())), NULL);
+
+    return err == RR_DUPLICATE ? RR_CONFLICT : err;
+}
+
+enum rr_err ledger_offset_move(struct ledger *l, const char *topic, int32_t partition, int64_t from,
+                               int64_t to)
+{
+    uint64_t affected = 0;
     enum rr_err err = db_open(l->db);
 
     if (err)
         return err;
-    return db_stmt(
-        l->db,
-        "INSERT INTO rp_offset (topic, part, next_offset, updated_at)"
-        " VALUES (?, ?, ?, ?) ON DUPLICATE KEY UPDATE"
-        " next_offset = VALUES(next_offset), updated_at = VALUES(updated_at)",
-        DB_ARGS(db_str(topic), db_int(partition), db_int(next), db_int(ledger__now_ms())), NULL);
+    if (from == LEDGER_NO_OFFSET)
+        return offset_insert(l, topic, partition, to);
+    err = db_stmt(l->db,
+                  "UPDATE rp_offset SET next_offset = ?, updated_at = ?"
+                  " WHERE topic = ? AND part = ? AND next_offset = ?",
+                  DB_ARGS(db_int(to), db_int(ledger__now_ms()), db_str(topic), db_int(partition),
+                          db_int(from)),
+                  &affected);
+    return !err && affected != 1 ? RR_CONFLICT : err;
+}
+
+enum rr_err ledger_offsets(struct ledger *l, const char *topic, struct ledger_offset *io,
+                           uint32_t n)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(l->db);
+
+    if (!err)
+        err = db_select(l->db, "SELECT part, next_offset FROM rp_offset WHERE topic = ?",
+                        DB_ARGS(db_str(topic)), &rows);
+    for (uint32_t i = 0; !err && i < n; i++) {
+        io[i].next = LEDGER_NO_OFFSET;
+        for (uint32_t k = 0; k < rows.n; k++) {
+            if (db_i64(&rows, k, 0) == io[i].partition)
+                io[i].next = db_i64(&rows, k, 1);
+        }
+    }
+    db_rows_fini(&rows);
+    return err;
 }

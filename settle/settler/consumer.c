@@ -234,6 +234,11 @@ enum rr_err consumer_ends(struct consumer *c, struct grant_log_end *out, uint32_
     return err;
 }
 
+bool consumer_assignment_lost(struct consumer *c)
+{
+    return rd_kafka_assignment_lost(c->rk) != 0;
+}
+
 int64_t consumer_high(struct consumer *c, int32_t partition)
 {
     int64_t low = -1;

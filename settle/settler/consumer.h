@@ -37,6 +37,8 @@ RR_MUST_CHECK enum rr_err consumer_watermarks(struct consumer *c, int32_t partit
 /* Both ends of every partition, asked of the brokers. May be called on any thread while c lives. */
 RR_MUST_CHECK enum rr_err consumer_ends(struct consumer *c, struct grant_log_end *out, uint32_t max,
                                         uint32_t *n);
+/* The group gave its partitions to others, and the callback that says so is still to come. */
+bool consumer_assignment_lost(struct consumer *c);
 /* As last seen by the fetcher; -1: unknown. */
 int64_t consumer_high(struct consumer *c, int32_t partition);
 RR_MUST_CHECK enum rr_err consumer_seek(struct consumer *c, int32_t partition, int64_t offset);

@@ -27,6 +27,7 @@ struct part {
     uint32_t gap_seeks; /* in a row */
     int64_t settled_ts; /* timestamp of the last settled record */
     bool paused;
+    bool lost; /* where it goes on is still to be found */
     bool seek; /* the fetcher must be moved to part_want() */
     void (*release)(void *owner);
 };

@@ -133,9 +133,16 @@ static void on_lost(struct settler *s, int32_t partition)
 {
     struct part *p = part_find(s, partition);
     int64_t next = 0;
+    enum rr_err err = RR_OK;
 
-    if (!p || settler__resolve(s, partition, &next) != RR_OK)
+    if (!p)
         return;
+    err = settler__resolve(s, partition, &next);
+    p->lost = err != RR_OK; /* asked again by reread(): the fetcher says it once only */
+    if (err) {
+        settler__complain(s, "finding the offset of a partition", err);
+        return;
+    }
     part_moved(p, next);
     p->seek = true;
 }
@@ -219,6 +226,37 @@ static void settle_some(struct settler *s, struct part *p)
     settle_outcome_fini(&o);
 }
 
+/* A partition that settles meets the books in each batch. One that is idle may be moved under it, back to the start of the log,
+ * by a settler that was late; nobody else would go through it again. */
+static void reread(struct settler *s)
+{
+    struct ledger_offset *o = NULL;
+    uint32_t n = 0;
+    enum rr_err err = RR_OK;
+
+    if (now_us() < s->reread_us || !s->parts_n)
+        return;
+    s->reread_us = now_us() + REREAD_US;
+    o = rr_xcalloc(s->parts_n, sizeof(*o));
+    for (uint32_t i = 0; i < s->parts_n; i++) {
+        if (s->parts[i].n == 0 || s->parts[i].lost)
+            o[n++].partition = s->parts[i].id;
+    }
+    if (n)
+        err = ledger_offsets(s->ledger, consumer_topic(s->consumer), o, n);
+    if (err)
+        settler__complain(s, "reading the offsets of idle partitions", err);
+    for (uint32_t i = 0; !err && i < n; i++) {
+        struct part *p = part_find(s, o[i].partition);
+
+        if (p->lost || o[i].next == LEDGER_NO_OFFSET)
+            on_lost(s, p->id);
+        else if (o[i].next != p->next)
+            on_moved(s, p, o[i].next);
+    }
+    free(o);
+}
+
 static int poll_ms(const struct settler *s)
 {
     int64_t wait_us = POLL_MAX_MS * 1000;
@@ -292,6 +330,7 @@ static void run(struct settler *s)
     while (!stopping(s)) {
         reload_if_asked(s);
         fetch(s);
+        reread(s);
         for (uint32_t i = 0; i < s->parts_n && !stopping(s); i++) {
             struct part *p = &s->parts[i];
 

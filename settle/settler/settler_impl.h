@@ -14,7 +14,7 @@
 #include "part.h"
 #include "tasks.h"
 
-enum { GAP_SEEKS = 3, POLL_MAX_MS = 100, FETCH_MAX = 4000 };
+enum { GAP_SEEKS = 3, POLL_MAX_MS = 100, FETCH_MAX = 4000, REREAD_US = 1000000 };
 
 struct settler {
     struct rr_conf *conf;
@@ -29,12 +29,14 @@ struct settler {
     struct part *parts;
     uint32_t parts_n;
     struct settle_item *items; /* scratch of one batch */
+    int64_t reread_us;         /* when idle partitions look at the books again */
     struct rr_settler_metrics metrics;
     _Atomic int64_t lag_ms;
     struct rr_ratelog fail_log;
 };
 
-/* Where a partition goes on: rp_offset, or its low watermark when there is no row or the row is outside the log. */
+/* Where a partition goes on: rp_offset, or its low watermark when there is no row or the row is outside the log.
+ * RR_CONFLICT: somebody else moved the row meanwhile, or has the partition; look again. */
 RR_MUST_CHECK enum rr_err settler__resolve(struct settler *s, int32_t partition, int64_t *next);
 /* A gap in the log: an alarm and a row of rp_check. */
 void settler__finding(struct settler *s, int32_t partition, const char *what, int64_t from,

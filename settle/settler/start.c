@@ -42,28 +42,34 @@ void settler__finding(struct settler *s, int32_t partition, const char *what, in
         log_warn("finding_not_noted", "%s", ledger_error(s->ledger));
 }
 
-/* Going back to the low watermark is always safe: what is in the books is recognised. */
+/* Going back to the low watermark is always safe: what is in the books is recognised. But whoever owns the partition by now may
+ * have gone on from where this one looked, and sits at an end it would have to leave again. So the books are read before the
+ * log, which only grows meanwhile, and moved only from what they said. */
 enum rr_err settler__resolve(struct settler *s, int32_t partition, int64_t *next)
 {
     const char *topic = consumer_topic(s->consumer);
     int64_t low = 0;
     int64_t high = 0;
-    int64_t have = 0;
-    enum rr_err err = consumer_watermarks(s->consumer, partition, &low, &high);
+    int64_t have = LEDGER_NO_OFFSET;
+    enum rr_err err = ledger_offset_get(s->ledger, topic, partition, &have);
+    bool first = err == RR_NOT_FOUND;
 
-    if (!err)
-        err = ledger_offset_get(s->ledger, topic, partition, &have);
-    if (err && err != RR_NOT_FOUND)
+    if (err && !first)
         return err;
-    if (!err && have >= low && have <= high) {
-        *next = have;
+    err = consumer_watermarks(s->consumer, partition, &low, &high);
+    if (err)
+        return err;
+    *next = have;
+    if (!first && have >= low && have <= high)
         return RR_OK;
-    }
-    if (!err)
+    if (consumer_assignment_lost(s->consumer))
+        return RR_CONFLICT;
+    *next = low;
+    err = ledger_offset_move(s->ledger, topic, partition, first ? LEDGER_NO_OFFSET : have, low);
+    if (!err && !first)
         settler__finding(s, partition, "the books' offset is outside the log, which starts at",
                          have, low);
-    *next = low;
-    return ledger_offset_set(s->ledger, topic, partition, low);
+    return err;
 }
 
 /* ---- start ---- */

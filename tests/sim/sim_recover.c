@@ -201,6 +201,27 @@ static bool drained(const struct sql_fence *f)
     return true;
 }
 
+/* As fence_believed(). */
+static uint32_t believed(const char *state_rid, uint32_t shard, const char *old_rid)
+{
+    const struct sql_books *b = sql_books();
+    const char *rid = old_rid;
+    uint32_t least = UINT32_MAX;
+
+    if (pool_same_life(state_rid, rid))
+        return least;
+    for (uint32_t i = b->fenced_n; i > b->fenced_done; i--) {
+        if (b->fenced[i - 1].shard != shard || strcmp(b->fenced[i - 1].new_rid, rid) != 0)
+            continue;
+        rid = b->fenced[i - 1].rid;
+        if (b->fenced[i - 1].floor < least)
+            least = b->fenced[i - 1].floor;
+        if (pool_same_life(state_rid, rid))
+            return least;
+    }
+    return 0;
+}
+
 /* Quick: nothing of the pool is lost, and the part of the history it holds stays. */
 static enum rr_err keep_of(const struct sql_fence *f, uint32_t shard, uint32_t *keep)
 {
@@ -209,7 +230,8 @@ static enum rr_err keep_of(const struct sql_fence *f, uint32_t shard, uint32_t *
     enum rr_err err = state_of(shard, &st);
 
     *keep = 0;
-    if (!err && durable && st.exists && pool_same_life(st.rid, f->shards[shard].old_rid) &&
+    if (!err && durable && st.exists &&
+        st.granted <= believed(st.rid, shard, f->shards[shard].old_rid) &&
         st.granted + st.left == st.n)
         *keep = st.granted;
     return err;
@@ -236,6 +258,8 @@ static enum rr_err fix(const struct sql_fence *f, const uint32_t keep[SIM_SHARDS
             floor = x->granted_k;
         RR_ASSERT(b->fenced_n < SQL_FENCED);
         b->fenced[b->fenced_n].shard = s;
+        b->fenced[b->fenced_n].floor = floor;
+        memcpy(b->fenced[b->fenced_n].new_rid, f->shards[s].new_rid, sizeof(x->rid));
         memcpy(b->fenced[b->fenced_n++].rid, x->rid, sizeof(x->rid));
         memcpy(x->rid, f->shards[s].new_rid, sizeof(x->rid));
         b->fence.shards[s].floor = floor;
@@ -268,6 +292,7 @@ static enum rr_err drain(const struct sql_fence *f, int64_t *next_at_us)
 struct refill {
     uint32_t shard;
     uint32_t floor;
+    uint32_t below;
     bool taken[SIM_PACKETS];
     struct pool_grant grants[SIM_PACKETS];
     bool in_books[SIM_PACKETS];
@@ -323,8 +348,8 @@ static enum rr_err take_survivor(void *arg, const struct pool_grant *g)
 {
     struct refill *p = arg;
 
-    if (g->packet_no < p->floor && !p->taken[g->packet_no] && g->seq < sim.plan.limit &&
-        g->amount_fen == sim.amounts_fen[p->shard][g->packet_no])
+    if (g->packet_no < p->floor && g->packet_no < p->below && !p->taken[g->packet_no] &&
+        g->seq < sim.plan.limit && g->amount_fen == sim.amounts_fen[p->shard][g->packet_no])
         add(p, g, false);
     return RR_OK;
 }
@@ -351,7 +376,9 @@ static enum rr_err refill(const struct sql_fence *f, uint32_t shard)
         return RR_OK;
     if (!err)
         err = read_books(&p);
-    if (!err && st.exists && pool_same_life(st.rid, f->shards[shard].old_rid))
+    if (!err && st.exists)
+        p.below = believed(st.rid, shard, f->shards[shard].old_rid);
+    if (!err && p.below)
         err = net_pool()->grants(net_pool()->impl, &out.at, take_survivor, &p);
     if (err)
         return err;
@@ -385,6 +412,7 @@ static enum rr_err apply(const struct sql_fence *f, int64_t *next_at_us)
         err = move(f, FENCE_DONE, &b);
     if (err)
         return err == RR_CONFLICT ? RR_OK : err;
+    b->fenced_done = b->fenced_n;
     if (b->status == RAIN_CLOSING)
         sql_task_put(b, TASK_CLOSE, sim.now_us);
     return sql_commit(HIT_NONE, HIT_NONE);

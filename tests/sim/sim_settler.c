@@ -306,16 +306,35 @@ bool settlers_idle(void)
     return true;
 }
 
-/* Outside of the log: back to its start, which is always safe. */
-static enum rr_err offset_reset(int part)
+/* As settler__resolve(): the books first, then the log; back to its start only from what the books said. */
+static enum rr_err offset_resolve(int part, int64_t *next)
 {
     struct sql_books *b = NULL;
-    enum rr_err err = sql_begin(&b);
+    int64_t have = 0;
+    int64_t low = 0;
+    int64_t high = 0;
+    enum rr_err err = sql_read();
 
     if (err)
         return err;
-    sim_trace("partition %d: offset %lld is outside of the log", part, (long long)b->offset[part]);
-    b->offset[part] = kafka_low(part);
+    have = sql_books()->offset[part];
+    sim_sleep(sim_between(0, sim_chance(0.1) ? 2 * SIM_S : 20 * SIM_MS));
+    low = kafka_low(part);
+    high = kafka_high(part);
+    *next = have;
+    if (have >= low && have <= high)
+        return RR_OK;
+    sim_sleep(sim_between(0, sim_chance(0.1) ? 2 * SIM_S : 20 * SIM_MS));
+    *next = low;
+    err = sql_begin(&b);
+    if (err)
+        return err;
+    if (b->offset[part] != have) {
+        sql_rollback();
+        return RR_CONFLICT;
+    }
+    sim_trace("partition %d: offset %lld is outside of the log", part, (long long)have);
+    b->offset[part] = low;
     return sql_commit(HIT_NONE, HIT_NONE);
 }
 
@@ -325,17 +344,11 @@ static enum rr_err settle_part(int part, int64_t *next)
     struct settle_input in = {.records = records, .part = part, .expected = *next};
     enum rr_err err = RR_OK;
 
-    if (*next > kafka_high(part)) {
-        *next = -1;
-        return offset_reset(part);
-    }
+    if (*next < kafka_low(part) || *next > kafka_high(part))
+        return offset_resolve(part, next);
     in.n = kafka_fetch(part, *next, records, BATCH);
-    if (in.n == 0 && *next == kafka_high(part)) {
-        /* Idle: somebody else may have moved it. */
-        if (sim_chance(0.02))
-            *next = -1;
+    if (in.n == 0 && *next == kafka_high(part))
         return RR_OK;
-    }
     in.next = in.n == BATCH ? records[in.n - 1].offset + 1 : kafka_high(part);
     if (in.n == 0) /* only holes */
         in.next = kafka_high(part);
@@ -352,12 +365,20 @@ static enum rr_err settle_part(int part, int64_t *next)
 void settler_main(struct actor *a)
 {
     int64_t next[SIM_PARTS];
+    int64_t reread_us = 0;
 
     for (int i = 0; i < SIM_PARTS; i++)
         next[i] = -1;
     while (!a->dead) {
+        bool reread = sim.now_us >= reread_us;
+
         sim_sleep(POLL_US);
+        if (reread)
+            reread_us = sim.now_us + SIM_S;
         for (int i = 0; i < SIM_PARTS && !a->dead; i++) {
+            /* As reread(): idle partitions look at the books again. */
+            if (reread && next[i] >= 0 && kafka_up() && next[i] == kafka_high(i))
+                next[i] = -1;
             if (owner_of[i] != a->index || !kafka_up()) {
                 next[i] = -1;
                 continue;

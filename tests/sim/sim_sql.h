@@ -79,9 +79,12 @@ struct sql_books {
     struct sql_fence fence;
     struct {
         uint32_t shard;
+        uint32_t floor;
         char rid[RR_RID_LEN + 1];
+        char new_rid[RR_RID_LEN + 1];
     } fenced[SQL_FENCED]; /* rids that a recovery took away */
     uint32_t fenced_n;
+    uint32_t fenced_done; /* of these, by recoveries up to the last one that ended */
     char last_conflict[64];
 };
 

@@ -165,10 +165,6 @@ void plan_draw(struct sim_plan *p)
     p->late = p->duration_us > 12 * SIM_S ? 0.8 : 0.4;
     p->fence_close = p->redis_losses && sim_chance(0.15);
     theme_apply(p);
-    /* Known not to hold: a recovery that begins again after it wrote its run id forgets what a durable Redis still has, and
-     * what Kafka lost is then lost. */
-    if (!sim_gaps && p->p[HIT_kafka_lost] > 0)
-        p->p[HIT_redis_restarted] = 0;
     p->chaos_end_us = p->countdown_us + p->duration_us + sim_between(-2 * SIM_S, SIM_S);
 }
 

@@ -186,6 +186,10 @@ static enum rr_err refill(void *impl, const struct pool_refill *r)
         return RR_CONFLICT;
     if (strcmp(x->st.exists ? x->st.rid : "", r->from_rid) != 0)
         return RR_RETRY;
+    if (f->no_refill) {
+        f->no_refill = false;
+        return RR_CONFLICT;
+    }
     assert_true(r->n <= FAKE_GRANTS && r->floor <= r->n);
     memset(&x->st, 0, sizeof(x->st));
     memset(x->grants, 0, sizeof(x->grants));

@@ -51,6 +51,7 @@ struct fakes {
     bool durable;
     uint32_t refills;   /* that changed something */
     bool lose_refill;   /* the next one is done, its answer is lost */
+    bool no_refill;     /* the next one finds another recovery's fence, and does nothing */
     int64_t allowed[8]; /* of the last allow() */
     uint32_t allowed_n;
     uint32_t allows;

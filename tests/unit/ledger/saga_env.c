@@ -44,7 +44,7 @@ void settle_grant(const struct rain_info *r, uint32_t shard, const struct pool_g
     int64_t sql_offset = 0;
 
     if (ledger_offset_get(l, TOPIC, 0, &b.expected_offset) == RR_NOT_FOUND) {
-        assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+        assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
         b.expected_offset = 0;
     }
     b.next_offset = b.expected_offset + 1;

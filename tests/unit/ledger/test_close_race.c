@@ -79,7 +79,7 @@ static void a_packet_is_paid_or_refunded_never_both(void **state)
             items[i] = item_at(l, &r, 0, i, 1 + i, 0, i);
         s.batch = batch_of(items, PACKETS, 0);
         s.batch.partition = round;
-        assert_int_equal(ledger_offset_set(l, TOPIC, round, 0), RR_OK);
+        assert_int_equal(ledger_offset_move(l, TOPIC, round, LEDGER_NO_OFFSET, 0), RR_OK);
         pthread_barrier_init(&start, NULL, 2);
         assert_int_equal(pthread_create(&thread, NULL, settle, &s), 0);
         pthread_barrier_wait(&start);
@@ -137,7 +137,7 @@ static void the_books_outvote_the_pool(void **state)
     int64_t sql_offset = 0;
 
     (void)state;
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     assert_int_equal(ledger_settle(l, &b, &o, &sql_offset), RR_OK);
     settle_outcome_fini(&o);
     assert_int_equal(escrow_close(l, r.code, &row, 4), RR_OK);

@@ -67,7 +67,7 @@ static struct settle_outcome settle_as(const struct rain_info *r, uint32_t shard
 
     strcpy(item.rec.rid, rid);
     if (ledger_offset_get(l, TOPIC, 0, &b.expected_offset) == RR_NOT_FOUND) {
-        assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+        assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
         b.expected_offset = 0;
     }
     b.next_offset = b.expected_offset + 1;
@@ -594,6 +594,76 @@ static void a_restart_in_the_middle_begins_again(void **state)
     end();
 }
 
+/* The books have the new rid, the pool has not: what only its users hash holds is still of the life the books go on from. */
+static void a_recovery_that_only_reached_the_books_forgets_nothing(void **state)
+{
+    struct pool_grant g[5];
+    struct rain_info r;
+    struct fake_shard *x = NULL;
+
+    (void)state;
+    begin_recovery();
+    f.durable = true;
+    r = started(1000, 10, 1, 3);
+    for (int i = 0; i < 5; i++)
+        fake_grab(&f, r.code, 0, 1 + i, &g[i]);
+    settle_grant(&r, 0, &g[0]);
+    log_end.high = 1; /* the others' records are lost */
+    fake_restart(&f, NEW_RUN);
+    f.no_refill = true;
+    recover();
+    x = fake_at(&f, r.code, 0);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_fence WHERE state = 6"), 1);
+    assert_int_equal(recovery.quick, 1);
+    assert_int_equal(x->st.granted, 5);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(x->grants[i].user_id, 1 + i);
+    r = end_of(&r);
+    assert_int_equal(r.total_get, 5);
+    end();
+}
+
+/* The same, but the pool was filled, and then rolled back to before: from that recovery's floor on packets went to others. */
+static void a_pool_of_before_an_unended_recovery_is_believed_below_its_floor(void **state)
+{
+    struct pool_grant g[5];
+    struct pool_grant other;
+    struct fake_shard old;
+    struct rain_info r;
+    struct fake_shard *x = NULL;
+
+    (void)state;
+    begin_recovery();
+    r = started(1000, 10, 1, 3);
+    for (int i = 0; i < 5; i++)
+        fake_grab(&f, r.code, 0, 1 + i, &g[i]);
+    settle_grant(&r, 0, &g[0]);
+    settle_grant(&r, 0, &g[2]); /* floor 3; packet 1 is only in the pool */
+    log_end.high = 2;
+    old = *fake_at(&f, r.code, 0);
+    fake_restart(&f, NEW_RUN);
+    f.lose_refill = true;
+    look();
+    run_due(0);
+    assert_int_equal(testdb_int(l, "SELECT state FROM rp_fence"), 4);
+    fake_grab(&f, r.code, 0, 98, &other);
+    assert_int_equal(other.packet_no, 3); /* its record never arrives */
+    fake_grab(&f, r.code, 0, 99, &other);
+    settle_as(&r, 0, &other, rid_of(&r, 0));
+    log_end.high = 3;
+    fake_restart(&f, THIRD_RUN);
+    *fake_at(&f, r.code, 0) = old;
+    recover();
+    x = fake_at(&f, r.code, 0);
+    assert_int_equal(x->st.granted, 5);
+    assert_int_equal(x->grants[1].user_id, 2);
+    assert_int_equal(x->grants[3].user_id, 0); /* user 4 had it, before it was granted anew */
+    assert_int_equal(x->grants[4].user_id, 99);
+    r = end_of(&r);
+    assert_int_equal(r.total_get, 4);
+    end();
+}
+
 /* A recoverer that slept through another recovery wakes with the answers of its own in hand. */
 static void a_late_recoverer_changes_nothing(void **state)
 {
@@ -701,6 +771,8 @@ int main(void)
         cmocka_unit_test(a_lost_answer_is_asked_again),
         cmocka_unit_test(a_wipe_after_the_refill_is_another_recovery),
         cmocka_unit_test(a_restart_in_the_middle_begins_again),
+        cmocka_unit_test(a_recovery_that_only_reached_the_books_forgets_nothing),
+        cmocka_unit_test(a_pool_of_before_an_unended_recovery_is_believed_below_its_floor),
         cmocka_unit_test(a_late_recoverer_changes_nothing),
         cmocka_unit_test(looking_finds_a_pool_that_is_gone_alone),
         cmocka_unit_test(looking_twice_arms_once),

@@ -92,7 +92,7 @@ static void record(const struct rain_info *r, uint32_t no, int64_t user_id, uint
     assert_int_equal(grant_record_encode(&item.rec, &raw), RR_OK);
     item.raw = rr_slice_of(raw.p, raw.len);
     if (ledger_offset_get(l, TOPIC, 0, &b.expected_offset) == RR_NOT_FOUND) {
-        assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+        assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
         b.expected_offset = 0;
     }
     item.offset = b.expected_offset;

@@ -26,7 +26,7 @@ static struct ledger *open_books(void)
 
     memset(&rules, 0, sizeof(rules));
     l->rules = &rules;
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     return l;
 }
 

@@ -200,7 +200,7 @@ static void a_parked_record_is_paid_when_its_rain_appears(void **state)
     item.raw = rr_slice_of(raw.p, raw.len);
     rain_cache_fini(&l->cache);
     testdb_exec(l, "UPDATE t_red_packet_config SET config_code = REVERSE(config_code)");
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     b = batch_of(&item, 1, 0);
     assert_int_equal(ledger_settle(l, &b, &o, &sql_offset), RR_OK);
     assert_int_equal(o.parked, 1);

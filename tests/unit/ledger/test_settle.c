@@ -62,7 +62,7 @@ static void settle_pays_every_grant_once(void **state)
         sum_fen += items[i].rec.amount_fen;
     }
     assert_int_equal(sum_fen, 10000);
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     b = batch_of(items, 40, 0);
     assert_int_equal(ledger_settle(l, &b, &o, &sql_offset), RR_OK);
     assert_int_equal(o.settled, 40);
@@ -99,7 +99,7 @@ static void settle_again_is_all_duplicates(void **state)
         items[i] = item_at(l, &r, 0, i, 100 + i, 0, i);
     items[10] = items[3]; /* the same record twice in one batch */
     items[10].offset = 10;
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     o = settle_ok(l, items, 11, 0);
     assert_int_equal(o.settled, 10);
     assert_int_equal(o.duplicates, 1);
@@ -121,7 +121,7 @@ static void settle_half_known_pays_the_rest(void **state)
     (void)state;
     for (uint32_t i = 0; i < 10; i++)
         items[i] = item_at(l, &r, i % 2, i / 2, 100 + i, 0, i);
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     o = settle_ok(l, items, 4, 0);
     assert_int_equal(o.settled, 4);
     o = settle_ok(l, items + 2, 8, 4);
@@ -145,11 +145,30 @@ static void settle_with_wrong_offset_changes_nothing(void **state)
 
     (void)state;
     assert_int_equal(ledger_settle(l, &b, &o, &sql_offset), RR_NOT_FOUND);
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 9), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 9), RR_OK);
     assert_int_equal(ledger_settle(l, &b, &o, &sql_offset), RR_CONFLICT);
     assert_int_equal(sql_offset, 9);
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_grant"), 0);
     assert_int_equal(testdb_int(l, "SELECT next_offset FROM rp_offset"), 9);
+    testdb_close(l);
+}
+
+/* Who was late moves nothing: neither back nor in place of the first row. */
+static void an_offset_is_moved_only_from_what_was_seen(void **state)
+{
+    struct ledger *l = testdb_open();
+    struct ledger_offset o[2] = {{.partition = 0}, {.partition = 7}};
+
+    (void)state;
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, 5, 0), RR_CONFLICT);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 9), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_CONFLICT);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, 5, 0), RR_CONFLICT);
+    assert_int_equal(ledger_offsets(l, TOPIC, o, 2), RR_OK);
+    assert_int_equal(o[0].next, 9);
+    assert_int_equal(o[1].next, LEDGER_NO_OFFSET);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, 9, 0), RR_OK);
+    assert_int_equal(testdb_int(l, "SELECT next_offset FROM rp_offset"), 0);
     testdb_close(l);
 }
 
@@ -207,7 +226,7 @@ static void two_settlers_of_one_partition_settle_each_record_once(void **state)
         items[i] = item_at(l, &r, 0, i, 1 + i % 50, 0, i);
     for (uint32_t i = 0; i < N; i++)
         items[i].rec.seq = 0, items[i].rec.user_id = 1 + i;
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     assert_int_equal(pthread_create(&thread, NULL, race, &a), 0);
     race(&b);
     pthread_join(thread, NULL);
@@ -281,8 +300,8 @@ static void settlers_of_the_same_wallets_never_deadlock(void **state)
         down_items[i] = item_at(l, &down, 0, i, BATCH - i % BATCH, i / BATCH, i);
     }
     pthread_barrier_init(&start, NULL, 2);
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
-    assert_int_equal(ledger_offset_set(l, TOPIC, 1, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 1, LEDGER_NO_OFFSET, 0), RR_OK);
     assert_int_equal(pthread_create(&thread, NULL, pay, &a), 0);
     pay(&b);
     pthread_join(thread, NULL);
@@ -305,7 +324,7 @@ static void a_second_content_of_a_packet_is_a_conflict(void **state)
     struct settle_outcome o;
 
     (void)state;
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     items[0] = item_at(l, &r, 0, 0, 1, 0, 0);
     items[1] = item_at(l, &r, 0, 0, 2, 0, 1); /* packet 0 to another user, same batch */
     items[2] = item_at(l, &r, 0, 1, 1, 0, 2); /* seq 0 of user 1 again, another packet */
@@ -321,7 +340,7 @@ static void a_second_content_of_a_packet_is_a_conflict(void **state)
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_conflict WHERE raw = 'raw bytes'"), 3);
     assert_int_equal(balance_of(l, 2), 0);
     /* Read again (the offset went back): the same three, not six. */
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    testdb_exec(l, "UPDATE rp_offset SET next_offset = 0");
     o = settle_ok(l, items, 5, 0);
     assert_int_equal(o.settled, 0);
     assert_int_equal(o.duplicates, 2);
@@ -338,7 +357,7 @@ static void poison_goes_aside_in_the_same_transaction(void **state)
     struct settle_outcome o;
 
     (void)state;
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     items[0] = (struct settle_item){.offset = 0, .raw = rr_slice_of("\x00\xff'\"", 4)};
     items[1] = item_at(l, &r, 0, 0, 0, 0, 1);
     items[2] = item_at(l, &r, 0, 1, 1, 0, 2);
@@ -361,7 +380,7 @@ static void poison_goes_aside_in_the_same_transaction(void **state)
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_dead WHERE code IS NULL"), 2);
     assert_int_equal(testdb_int(l, "SELECT next_offset FROM rp_offset"), 7);
     /* Once more, after the offset went back: nothing new. */
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    testdb_exec(l, "UPDATE rp_offset SET next_offset = 0");
     o = settle_ok(l, items, 7, 0);
     assert_int_equal(o.dead, 6);
     assert_int_equal(o.duplicates, 1);
@@ -378,7 +397,7 @@ static void an_unknown_rain_is_parked(void **state)
 
     (void)state;
     strcpy(items[0].rec.code, "AAAAAAAAAAAAAAAAAAAAAA");
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     o = settle_ok(l, items, 2, 0);
     assert_int_equal(o.parked, 1);
     assert_int_equal(o.settled, 1);
@@ -401,7 +420,7 @@ static void nothing_is_paid_out_of_a_closed_shard(void **state)
     for (uint32_t i = 0; i < 3; i++)
         items[i] = item_at(l, &r, 0, i + 3, 10 + i, 0, i);
     testdb_exec(l, "UPDATE rp_escrow SET granted_k = 5");
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     o = settle_ok(l, items, 3, 0);
     assert_int_equal(o.settled, 2);
     assert_int_equal(o.conflicts, 1);
@@ -419,7 +438,7 @@ static void a_rain_not_prepared_pays_nothing(void **state)
     struct settle_outcome o;
 
     (void)state;
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     o = settle_ok(l, &item, 1, 0);
     assert_int_equal(o.conflicts, 1);
     assert_int_equal(balance_of(l, 1), 0);
@@ -436,7 +455,7 @@ static void a_failed_transaction_leaves_nothing(void **state)
     int64_t sql_offset = 0;
 
     (void)state;
-    assert_int_equal(ledger_offset_set(l, TOPIC, 0, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
     testdb_exec(l, "RENAME TABLE account_log TO hidden");
     assert_int_equal(ledger_settle(l, &b, &o, &sql_offset), RR_SYSTEM);
     testdb_exec(l, "RENAME TABLE hidden TO account_log");
@@ -474,6 +493,7 @@ int main(void)
         cmocka_unit_test(settle_again_is_all_duplicates),
         cmocka_unit_test(settle_half_known_pays_the_rest),
         cmocka_unit_test(settle_with_wrong_offset_changes_nothing),
+        cmocka_unit_test(an_offset_is_moved_only_from_what_was_seen),
         cmocka_unit_test(two_settlers_of_one_partition_settle_each_record_once),
         cmocka_unit_test(settlers_of_the_same_wallets_never_deadlock),
         cmocka_unit_test(a_second_content_of_a_packet_is_a_conflict),

@@ -75,7 +75,7 @@ static void settle_n(struct ledger *l, const struct rain_info *r, int32_t partit
 
     for (uint32_t i = 0; i < n; i++)
         items[i] = item_at(l, r, i % r->spec.shards, i / r->spec.shards, 1 + i % 4, i / 4, i);
-    assert_int_equal(ledger_offset_set(l, TOPIC, partition, 0), RR_OK);
+    assert_int_equal(ledger_offset_move(l, TOPIC, partition, LEDGER_NO_OFFSET, 0), RR_OK);
     b = batch_of(items, n, 0);
     b.partition = partition;
     assert_int_equal(ledger_settle(l, &b, &o, &sql_offset), RR_OK);

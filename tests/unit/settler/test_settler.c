@@ -355,15 +355,18 @@ static void settler_with_an_offset_outside_the_log_starts_over(void **state)
         produce_record(&item, 0);
     }
     flush();
-    assert_int_equal(ledger_offset_set(l, topic, 0, 5000), RR_OK);
+    assert_int_equal(ledger_offset_move(l, topic, 0, LEDGER_NO_OFFSET, 5000), RR_OK);
     start_settler(&runs[0]);
     wait_for("SELECT COUNT(*) FROM rp_grant", 50);
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_check WHERE detail LIKE 'kafka %'"), 1);
     /* Another settler moved it back and forth meanwhile. */
-    assert_int_equal(ledger_offset_set(l, topic, 0, 10), RR_OK);
+    assert_int_equal(ledger_offset_move(l, topic, 0, 50, 10), RR_OK);
     for (int i = 0; i < 3; i++)
         produce(0, "garbage", 7);
     flush();
+    wait_for("SELECT next_offset FROM rp_offset WHERE part = 0", 53);
+    /* And once more, while nothing comes that would show it. */
+    assert_int_equal(ledger_offset_move(l, topic, 0, 53, 0), RR_OK);
     wait_for("SELECT next_offset FROM rp_offset WHERE part = 0", 53);
     stop_settler(&runs[0]);
     assert_int_equal(testdb_int(l, "SELECT SUM(balance) FROM wallet"), 10000);

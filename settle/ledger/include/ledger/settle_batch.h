@@ -56,8 +56,17 @@ RR_MUST_CHECK enum rr_err ledger_settle(struct ledger *l, const struct settle_ba
 /* Next offset to consume; RR_NOT_FOUND: no row yet. */
 RR_MUST_CHECK enum rr_err ledger_offset_get(struct ledger *l, const char *topic, int32_t partition,
                                             int64_t *next);
-/* Inserts or moves (only by the rules of MONEY section 3) the row. */
-RR_MUST_CHECK enum rr_err ledger_offset_set(struct ledger *l, const char *topic, int32_t partition,
-                                            int64_t next);
+/* Moves the row from the offset the caller saw, LEDGER_NO_OFFSET: there was no row. RR_CONFLICT: it says another one by now,
+ * somebody else goes on from there. */
+enum { LEDGER_NO_OFFSET = -1 };
+RR_MUST_CHECK enum rr_err ledger_offset_move(struct ledger *l, const char *topic, int32_t partition,
+                                             int64_t from, int64_t to);
+/* What the books say of many partitions, by one statement; LEDGER_NO_OFFSET where they have no row. */
+struct ledger_offset {
+    int32_t partition;
+    int64_t next;
+};
+RR_MUST_CHECK enum rr_err ledger_offsets(struct ledger *l, const char *topic,
+                                         struct ledger_offset *io, uint32_t n);
 
 #endif
