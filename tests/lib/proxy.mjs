@@ -94,7 +94,10 @@ class Link {
     const delay = proxy.delayMs[to];
     if (delay) await new Promise((resolve) => { setTimeout(resolve, delay); });
     // As a dead cable: nothing arrives, nothing is refused; what was swallowed is lost for good.
-    if (proxy.black[to]) return;
+    if (proxy.black[to]) {
+      proxy.swallowedBytes += chunk.length;
+      return;
+    }
     const rule = proxy.rules.find((r) => r.takes(to, text, chunk, this));
     if (!rule) {
       await this.#send(to, chunk);
@@ -148,6 +151,7 @@ export class Proxy {
   rules = [];
   delayMs = {server: 0, client: 0};
   black = {server: false, client: false};
+  swallowedBytes = 0; // by black holes, so far
   sliceBytes = 0;
   #server = null;
   #refusing = false;

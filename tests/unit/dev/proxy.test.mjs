@@ -123,7 +123,7 @@ test("latency delays, a black hole swallows, refuse refuses, heal heals", () => 
   proxy.latency({});
   proxy.blackhole();
   c.send("lost");
-  await new Promise((resolve) => { setTimeout(resolve, 100); });
+  await until("it is swallowed", () => proxy.swallowedBytes === "lost".length);
   assert.deepEqual([c.text, c.ended, seen.includes("lost")], ["<slow>", false, false]);
   await proxy.heal();
   await until("what lost bytes is cut", () => c.ended);
