@@ -11,8 +11,8 @@ set -euo pipefail
 RUN_PACKAGES='build-essential cmake ninja-build pkg-config ccache curl ca-certificates procps python3
     libwebsockets-dev libwebsockets-evlib-uv libuv1-dev libhiredis-dev librdkafka-dev libmsgpack-c-dev|libmsgpack-dev
     libmariadb-dev libssl-dev libjansson-dev libsodium-dev libinih-dev libxxhash-dev uthash-dev libcurl4-openssl-dev
-    libcmocka-dev redis-server mariadb-server-core mariadb-client'
-TEST_PACKAGES='clang clang-format clang-tidy gcovr fonts-wqy-zenhei spin liblua5.1-0-dev'
+    libcmocka-dev liblua5.1-0-dev redis-server mariadb-server-core mariadb-client'
+TEST_PACKAGES='clang clang-format clang-tidy gcovr fonts-wqy-zenhei spin'
 
 APT_UPDATED=
 
