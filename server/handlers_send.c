@@ -30,11 +30,20 @@ enum rr_err on_my_sent(struct worker *w, struct session *s, const struct msg *m,
                        struct refusal *why)
 {
     int64_t now_us = rr_mono_us(w->clock);
+    struct rain_job *j = NULL;
 
     if (s->sent_asked_us && now_us - s->sent_asked_us < 1000000) {
         why->retry_after_ms = 1000;
         return RR_RATE_LIMITED;
     }
+    j = rain_job_new(w, s, m->id, RAIN_JOB_SENT);
+    if (m->u.my_sent.has_before &&
+        (!rain_code_valid(m->u.my_sent.before) ||
+         !rr_slice_copy(m->u.my_sent.before, j->code, sizeof(j->code)))) {
+        rain_job_free(j);
+        why->field = "before";
+        return RR_BAD_REQUEST;
+    }
     s->sent_asked_us = now_us;
-    return rain_job_submit(rain_job_new(w, s, m->id, RAIN_JOB_SENT), DB_LANE_VIEWER);
+    return rain_job_submit(j, DB_LANE_VIEWER);
 }

@@ -264,7 +264,7 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
                                   RAIN_JOB_LIST_MAX, &j->rains_n);
         break;
     case RAIN_JOB_SENT:
-        j->err = ledger_rain_list(ctx->ledger, NULL, j->user_id, j->rains, RAIN_JOB_LIST_MAX,
+        j->err = ledger_sent_list(ctx->ledger, j->user_id, j->code, j->rains, RAIN_JOB_LIST_MAX,
                                   &j->rains_n);
         break;
     case RAIN_JOB_PUT_LIST: j->err = saga_put_list(&ctx->saga, j->code); break;

@@ -130,14 +130,13 @@ static void pack_winner(struct rr_buf *b, const struct rain_winner *w)
     pack_kv_int(b, "no", w->packet_no);
 }
 
-enum rr_err push_result(struct saga *s, const struct rain_info *r, const struct rain_winner *top,
-                        uint32_t n)
+enum rr_err push_result(struct saga *s, const struct rain_info *r, const struct rain_result *result)
 {
     struct rr_buf b = {0};
     char seed[2 * RAIN_SEED_BYTES + 1];
 
     sodium_bin2hex(seed, sizeof(seed), r->seed, sizeof(r->seed));
-    pack_map(&b, 23);
+    pack_map(&b, 24);
     pack_kv_str(&b, "config_code", r->code);
     pack_rules(&b, r);
     pack_split(&b, r);
@@ -146,14 +145,21 @@ enum rr_err push_result(struct saga *s, const struct rain_info *r, const struct 
     pack_kv_int(&b, "refunded_price", r->refunded_fen);
     pack_kv_int(&b, "max_price", r->max_get_fen);
     pack_cstr(&b, "best");
-    if (n)
-        pack_winner(&b, &top[0]);
+    if (result->top_n)
+        pack_winner(&b, &result->top[0]);
     else
         pack_nil(&b);
     pack_cstr(&b, "top");
-    pack_array(&b, n);
-    for (uint32_t i = 0; i < n; i++)
-        pack_winner(&b, &top[i]);
+    pack_array(&b, result->top_n);
+    for (uint32_t i = 0; i < result->top_n; i++)
+        pack_winner(&b, &result->top[i]);
+    pack_cstr(&b, "hist");
+    pack_array(&b, result->hist_n);
+    for (uint32_t i = 0; i < result->hist_n; i++) {
+        pack_array(&b, 2);
+        pack_int(&b, result->hist[i].hi_fen);
+        pack_int(&b, result->hist[i].n);
+    }
     pack_kv_ms(&b, "sold_out_at", r->sold_out_at_ms);
     pack_kv_str(&b, "seed", seed);
     pack_kv_str(&b, "seed_hash", r->seed_hash);

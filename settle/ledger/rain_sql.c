@@ -175,6 +175,25 @@ enum rr_err ledger_rain_list(struct ledger *l, const char *room_id, int64_t send
     return read_many(l, RAIN_BY("ORDER BY c.id DESC LIMIT ?"), DB_ARGS(db_int(max)), out, max, n);
 }
 
+enum rr_err ledger_sent_list(struct ledger *l, int64_t sender_id, const char *before_code,
+                             struct rain_info *out, uint32_t max, uint32_t *n)
+{
+    enum rr_err err = db_open(l->db);
+
+    *n = 0;
+    if (err)
+        return err;
+    if (!before_code[0])
+        return ledger_rain_list(l, NULL, sender_id, out, max, n);
+    return read_many(
+        l,
+        RAIN_BY("WHERE c.sender_id = ? AND c.id < (SELECT b.id FROM"
+                " t_red_packet_config b WHERE b.config_code = ? AND b.sender_id = ?)"
+                " ORDER BY c.id DESC LIMIT ?"),
+        DB_ARGS(db_int(sender_id), db_str(before_code), db_int(sender_id), db_int(max)), out, max,
+        n);
+}
+
 enum rr_err ledger_rain_amounts(struct ledger *l, const struct rain_info *r, int64_t **amounts_fen)
 {
     struct split_spec spec = {.total_fen = r->spec.total_fen,

@@ -7,10 +7,11 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "protocol/record.h"
+#include "result_hist.h"
 #include "saga_impl.h"
 #include "settle.h"
 
-enum { TOP_MAX = 10, PARK_RETRY_MS = 60000 };
+enum { PARK_RETRY_MS = 60000 };
 
 static enum rr_err retire(struct saga *s, const struct rain_info *r)
 {
@@ -79,11 +80,10 @@ static enum rr_err granted_by_amount(struct ledger *l, const struct rain_info *r
 }
 
 static enum rr_err read_top(struct ledger *l, const struct rain_info *r,
+                            const struct candidate *all, uint32_t all_n,
                             struct rain_winner top[TOP_MAX], uint32_t *n)
 {
-    struct candidate *all = rr_xcalloc(r->spec.count, sizeof(*all));
-    uint32_t all_n = 0;
-    enum rr_err err = granted_by_amount(l, r, all, &all_n);
+    enum rr_err err = RR_OK;
 
     *n = 0;
     for (uint32_t i = 0; !err && i < all_n && *n < TOP_MAX; i++) {
@@ -101,23 +101,67 @@ static enum rr_err read_top(struct ledger *l, const struct rain_info *r,
                                                .packet_no = all[i].packet_no};
         db_rows_fini(&rows);
     }
+    return err;
+}
+
+/* Packets that nobody got are not counted. There are hardly ever any: only then the books are read through for them. */
+static enum rr_err read_hist(struct ledger *l, const struct rain_info *r,
+                             const struct candidate *all, uint32_t all_n, struct rain_result *out)
+{
+    int64_t *amounts_fen = rr_xcalloc(all_n ? all_n : 1, sizeof(*amounts_fen));
+    struct db_rows voids = {.cols = 0};
+    enum rr_err err = RR_OK;
+    uint32_t n = 0;
+    uint32_t v = 0;      /* row of voids */
+    int64_t v_taken = 0; /* of it */
+
+    if (all_n != r->total_get)
+        err = db_select(l->db,
+                        "SELECT amount, COUNT(*) FROM rp_grant WHERE code = ? AND state = 3"
+                        " GROUP BY amount ORDER BY amount DESC",
+                        DB_ARGS(db_str(r->code)), &voids);
+    for (uint32_t i = 0; !err && i < all_n; i++) {
+        if (v < voids.n && v_taken == db_i64(&voids, v, 1)) {
+            v++;
+            v_taken = 0;
+        }
+        if (v < voids.n && db_i64(&voids, v, 0) == all[i].amount_fen)
+            v_taken++;
+        else
+            amounts_fen[n++] = all[i].amount_fen;
+    }
+    out->hist_n = result_hist(amounts_fen, n, out->hist);
+    db_rows_fini(&voids);
+    free(amounts_fen);
+    return err;
+}
+
+static enum rr_err read_result(struct ledger *l, const struct rain_info *r, struct rain_result *out)
+{
+    struct candidate *all = rr_xcalloc(r->spec.count, sizeof(*all));
+    uint32_t all_n = 0;
+    enum rr_err err = granted_by_amount(l, r, all, &all_n);
+
+    if (!err)
+        err = read_top(l, r, all, all_n, out->top, &out->top_n);
+    if (!err)
+        err = read_hist(l, r, all, all_n, out);
     free(all);
     return err;
 }
 
 enum rr_err saga__step_result(struct saga *s, const struct task *t, int64_t *next_at_ms)
 {
-    struct rain_winner top[TOP_MAX];
+    struct rain_result result = {.top_n = 0};
     struct rain_info r;
-    uint32_t n = 0;
     enum rr_err err = ledger_rain_get(s->ledger, t->code, &r);
 
     (void)next_at_ms;
     if (err || r.status != RAIN_SETTLED)
         return err ? err : RR_CORRUPT;
-    err = read_top(s->ledger, &r, top, &n);
+    err = read_result(s->ledger, &r, &result);
     if (!err)
-        err = push_result(s, &r, top, n);
+        err = push_result(s, &r, &result);
     if (!err)
         rr_fail(RESULT_PUSHED);
     if (!err)

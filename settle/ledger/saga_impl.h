@@ -3,6 +3,7 @@
 #define SETTLE_LEDGER_SAGA_IMPL_H
 
 #include "ledger/saga.h"
+#include "result_hist.h"
 #include "ledger_impl.h"
 #include "task.h"
 
@@ -98,7 +99,14 @@ struct rain_winner {
     uint32_t shard;
     uint32_t packet_no;
 };
+enum { TOP_MAX = 10 };
+struct rain_result {
+    struct rain_winner top[TOP_MAX];
+    uint32_t top_n;
+    struct hist_step hist[RESULT_HIST_MAX];
+    uint32_t hist_n;
+};
 RR_MUST_CHECK enum rr_err push_result(struct saga *s, const struct rain_info *r,
-                                      const struct rain_winner *top, uint32_t n);
+                                      const struct rain_result *result);
 
 #endif

@@ -73,6 +73,8 @@ test("from create to settled by the anchor's socket: every step tells, every fen
     assert.match(payload.seed, /^[0-9a-f]{64}$/);
     assert.equal(payload.seed_hash, created.seed_hash);
     assert.ok(payload.top.length >= 2 && payload.top.length <= 10);
+    const amounts = won.map((w) => w.amount).sort((x, y) => y - x);
+    assert.deepEqual(payload.hist.flatMap(([amount, n]) => Array(n).fill(amount)), amounts);
   }
   const rain = await settled(stack, code);
   assert.deepEqual([rain.total_get, rain.total_get_price, rain.remain_fen, rain.refunded_fen], [4, fen, 0, 6000 - fen]);

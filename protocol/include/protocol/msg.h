@@ -83,6 +83,10 @@ struct msg {
             bool has_code, has_before;
         } my_grants;
         struct {
+            struct rr_slice before;
+            bool has_before;
+        } my_sent;
+        struct {
             struct rr_slice text;
             bool has_text;
         } say;

@@ -43,6 +43,7 @@
     X(MY_GRANTS, my_grants, code, STR, OPTIONAL, 1, 64)                                            \
     X(MY_GRANTS, my_grants, before, INT, OPTIONAL, 0, INT64_MAX)                                   \
     X(SAY, say, text, STR, REQUIRED, 1, RR_TEXT_MAX_BYTES)                                         \
+    X(MY_SENT, my_sent, before, STR, OPTIONAL, 1, 64)                                              \
     X(CREATE, create, biz_id, STR, REQUIRED, 1, RR_BIZ_ID_MAX)                                     \
     X(CREATE, create, total, INT, REQUIRED, INT64_MIN, INT64_MAX)                                  \
     X(CREATE, create, count, INT, REQUIRED, INT64_MIN, INT64_MAX)                                  \

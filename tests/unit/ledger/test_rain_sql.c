@@ -209,6 +209,17 @@ static void list_filters_by_room_and_sender(void **state)
     assert_int_equal(ledger_rain_list(l, NULL, 0, r, 2, &n), RR_OK);
     assert_int_equal(n, 2);
     assert_int_equal(ledger_rain_get(l, "AAAAAAAAAAAAAAAAAAAAAA", &made), RR_NOT_FOUND);
+    /* A sender's pages: the newest, then what is older than its last. */
+    assert_int_equal(ledger_sent_list(l, 7, "", r, 1, &n), RR_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(r[0].spec.biz_id, "c3");
+    assert_int_equal(ledger_sent_list(l, 7, r[0].code, &r[1], 2, &n), RR_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(r[1].spec.biz_id, "c1");
+    assert_int_equal(ledger_sent_list(l, 7, r[1].code, &r[2], 2, &n), RR_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(ledger_sent_list(l, 8, r[0].code, &r[2], 2, &n), RR_OK); /* not his */
+    assert_int_equal(n, 0);
     testdb_close(l);
 }
 

@@ -8,6 +8,30 @@
 
 #include "saga_env.h"
 
+/* Packets counted in the steps of the amounts; their order is checked. */
+static int64_t hist_total(const struct fake_push *p)
+{
+    struct unpack_value map = map_of(p);
+    struct unpack_value list;
+    int64_t last_fen = INT64_MAX;
+    int64_t sum = 0;
+
+    assert_int_equal(unpack_get(&map, "hist", &list), RR_OK);
+    for (uint32_t i = 0; i < list.as.n; i++) {
+        struct unpack_value step;
+        struct unpack_value v;
+
+        assert_int_equal(unpack_next(&list.items, &step), RR_OK);
+        assert_int_equal(step.as.n, 2);
+        assert_int_equal(unpack_next(&step.items, &v), RR_OK);
+        assert_true(v.as.i < last_fen);
+        last_fen = v.as.i;
+        assert_int_equal(unpack_next(&step.items, &v), RR_OK);
+        sum += v.as.i;
+    }
+    return sum;
+}
+
 static void close_refunds_what_was_not_granted(void **state)
 {
     struct pool_grant g;
@@ -37,9 +61,10 @@ static void close_refunds_what_was_not_granted(void **state)
     assert_true(fake_at(&f, r.code, 0)->retired && fake_at(&f, r.code, 1)->retired);
     assert_int_equal(map_of(fake_push_of(&f, "RED_PACKET_END", 0)).as.n, 11);
     assert_int_equal(int_of(fake_push_of(&f, "RED_PACKET_END", 0), "end_at"), f.now_ms);
-    assert_int_equal(map_of(fake_push_of(&f, "RED_PACKET_RESULT", 0)).as.n, 23);
+    assert_int_equal(map_of(fake_push_of(&f, "RED_PACKET_RESULT", 0)).as.n, 24);
     assert_int_equal(int_of(fake_push_of(&f, "RED_PACKET_RESULT", 0), "granted_price"),
                      granted_fen);
+    assert_int_equal(hist_total(fake_push_of(&f, "RED_PACKET_RESULT", 0)), 10);
     assert_int_equal(fake_push_of(&f, "RED_PACKET_RESULT", 0)->final, 1);
     assert_int_equal(f.stats_fen, granted_fen);
     /* Again: nothing moves. */
@@ -130,6 +155,7 @@ static void close_voids_a_packet_nobody_has(void **state)
     assert_int_equal(saga_close(&saga, NULL, r.code, false, &r), RR_OK);
     assert_int_equal(r.status, RAIN_SETTLED);
     assert_int_equal(r.total_get, 3);
+    assert_int_equal(hist_total(fake_push_of(&f, "RED_PACKET_RESULT", 0)), 3);
     assert_int_equal(r.refunded_fen, void_fen);
     assert_int_equal(balance_of(l, SENDER) - before_fen, void_fen);
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_grant WHERE state = 3"), 1);

@@ -721,8 +721,15 @@ static void test_send_has_its_own_bucket(void **state)
     assert_int_equal(f->jobs_n, passed + 1);
     assert_int_equal(f->jobs[passed]->kind, RAIN_JOB_SENT);
     assert_int_equal(f->jobs[passed]->user_id, 7);
+    assert_string_equal(f->jobs[passed]->code, "");
     fake_send_empty(f, 0, MSG_MY_SENT, 51);
     assert_reply(0, -1, 51, RESULT_RATE_LIMITED);
+    f->clock.now_us += 1000000;
+    send_str(0, MSG_MY_SENT, 52, "before", "short");
+    assert_bad(0, 52, "before");
+    send_str(0, MSG_MY_SENT, 53, "before", RAIN_A);
+    assert_int_equal(f->jobs_n, passed + 2);
+    assert_string_equal(f->jobs[passed + 1]->code, RAIN_A);
 }
 
 static void test_create_refused(void **state)

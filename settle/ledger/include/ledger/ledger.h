@@ -98,6 +98,10 @@ RR_MUST_CHECK enum rr_err ledger_rain_get(struct ledger *l, const char *code,
 /* Newest first; room_id or sender_id may be NULL / 0; n <= max. */
 RR_MUST_CHECK enum rr_err ledger_rain_list(struct ledger *l, const char *room_id, int64_t sender_id,
                                            struct rain_info *out, uint32_t max, uint32_t *n);
+/* A sender's, newest first, older than the one named before_code ("": from the newest; an unknown or foreign one: nothing). */
+RR_MUST_CHECK enum rr_err ledger_sent_list(struct ledger *l, int64_t sender_id,
+                                           const char *before_code, struct rain_info *out,
+                                           uint32_t max, uint32_t *n);
 /* Named users, ascending; malloc'ed, NULL when there are none. */
 RR_MUST_CHECK enum rr_err ledger_rain_users(struct ledger *l, const char *code, int64_t **ids,
                                             uint32_t *n);
