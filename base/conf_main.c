@@ -117,6 +117,12 @@ enum rr_err rr_conf_again(struct rr_conf *c, char *message, size_t cap)
 
 int rr_conf_main(int argc, char **argv, struct rr_conf *c, const char *usage)
 {
+    return rr_conf_main_checked(argc, argv, c, usage, NULL);
+}
+
+int rr_conf_main_checked(int argc, char **argv, struct rr_conf *c, const char *usage,
+                         rr_conf_check_fn check)
+{
     struct cli cli = {0};
     char message[MESSAGE_CAP];
     int i = 1;
@@ -133,6 +139,8 @@ int rr_conf_main(int argc, char **argv, struct rr_conf *c, const char *usage)
     if (cli.mode == PRINT_CONFIG)
         print_and_exit(c);
     if (cli.mode == PRINT_CHECK) {
+        if (check && check(c, message, sizeof(message)) != RR_OK)
+            fail(base_name(argv[0]), message);
         printf("%s: configuration is valid\n", cli.file ? cli.file : "defaults");
         rr_conf_fini(c);
         exit(EXIT_SUCCESS);

@@ -111,6 +111,10 @@ static const char *check_origins(const char *v)
 
 static const char *check_redis_url(const char *v)
 {
+    if (!strncmp(v, "rediss://", 9))
+        return "TLS to Redis is not spoken: put stunnel or another TLS tunnel on this machine and "
+               "give "
+               "its redis://127.0.0.1 address";
     return !strncmp(v, "redis://", 8) && v[8] ? NULL
                                               : "must be redis://[:password@]host:port/number";
 }
@@ -131,6 +135,11 @@ static const char *check_fence_policy(const char *v)
     return !strcmp(v, "recover") || !strcmp(v, "close") ? NULL : "must be recover or close";
 }
 
+static const char *check_tls_version(const char *v)
+{
+    return !strcmp(v, "1.2") || !strcmp(v, "1.3") ? NULL : "must be 1.2 or 1.3";
+}
+
 static const char *check_address_header(const char *v)
 {
     return !v[0] || !strcmp(v, "x-real-ip") || !strcmp(v, "x-forwarded-for")
@@ -145,6 +154,7 @@ static const struct {
 } rules[] = {
     {"server", "namespace", check_namespace},
     {"server", "origins", check_origins},
+    {"server", "tls_min_version", check_tls_version},
     {"admin", "host", check_loopback},
     {"redis", "url", check_redis_url},
     {"mysql", "url", check_mysql_url},

@@ -29,6 +29,14 @@ int rr_log_level_parse(const char *name)
     return -1;
 }
 
+void rr_log_level_set(const char *name)
+{
+    int level = rr_log_level_parse(name);
+
+    if (level >= 0)
+        __atomic_store_n(&rr_log_level_min, (enum rr_log_level)level, __ATOMIC_RELAXED);
+}
+
 /* JSON string body of src into dst; control bytes, quotes and DEL escaped, cut to fit. */
 static size_t escape(char *dst, size_t cap, const char *src)
 {

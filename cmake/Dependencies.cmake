@@ -12,6 +12,7 @@ list(FILTER RR_MSGPACK_DIRS INCLUDE REGEX "^/")
 set_target_properties(PkgConfig::MSGPACK PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${RR_MSGPACK_DIRS}")
 # The API that MariaDB's Connector/C and Oracle's libmysqlclient share; MySQL 8's own library is compiled for, untested.
 pkg_search_module(MYSQL REQUIRED IMPORTED_TARGET mysqlclient libmariadb mariadb)
+pkg_check_modules(SSL REQUIRED IMPORTED_TARGET libssl)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.12)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium>=1.0.18)

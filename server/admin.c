@@ -3,6 +3,7 @@
 #include "admin_http.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "conf_share.h"
 #include "sweeper.h"
 
 #include <fcntl.h>
@@ -140,16 +141,15 @@ static void on_sigterm(uv_signal_t *sig, int signum)
     uv_stop(&a->loop);
 }
 
-/* The whole server's gauge: every child reads the same file. */
 static void on_sighup(uv_signal_t *sig, int signum)
 {
     struct admin *a = sig->data;
-    bool ok = rr_conf_reload(a->conf);
 
     (void)signum;
-    rr_metric_set(&a->metrics->config_reload_success, ok);
-    if (ok)
+    if (conf_share_reload(a->conf) == RR_OK) {
         db_pool_reload(a->db);
+        log_notice("config_reloaded", "what reloads is in force");
+    }
 }
 
 /* The API's bearer token, without the newline of its file. */
@@ -248,7 +248,6 @@ int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *m
     uv_signal_init(&a->loop, &a->sighup);
     a->sighup.data = a;
     uv_signal_start(&a->sighup, on_sighup, SIGHUP);
-    rr_metric_set(&a->metrics->config_reload_success, 1);
     uv_run(&a->loop, UV_RUN_DEFAULT);
     admin_stop(a);
     free(a);

@@ -4,8 +4,9 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "conf_check.h"
+#include "conf_share.h"
 #include "supervisor.h"
-#include "token/token.h"
 #include "worker.h"
 
 #include <signal.h>
@@ -25,32 +26,7 @@ static int env_int(const char *name)
     return v ? atoi(v) : -1;
 }
 
-/* Rules over more than one option, which the table cannot say. */
-static int conf_check(const struct rr_conf *c)
-{
-    struct token_keys *keys = NULL;
-    char message[256];
-
-    if (strcmp(c->admin_host, "127.0.0.1") != 0 && strcmp(c->admin_host, "::1") != 0) {
-        fprintf(stderr, "redrain-server: admin.host must be 127.0.0.1 or ::1, not %s\n",
-                c->admin_host);
-        return 1;
-    }
-    if (!c->token_keys_file[0]) {
-        fprintf(stderr,
-                "redrain-server: token.keys_file is required: without a key nobody could be "
-                "told apart from anybody else\n");
-        return 1;
-    }
-    if (token_keys_load(c->token_keys_file, &keys, message, sizeof(message)) != RR_OK) {
-        fprintf(stderr, "redrain-server: %s\n", message);
-        return 1;
-    }
-    token_keys_free(keys);
-    return 0;
-}
-
-static int child_main(struct rr_conf *conf, const char *role)
+static int run_child(struct rr_conf *conf, const char *role)
 {
     struct rr_metrics_mapping mapping;
     uint32_t slots = (uint32_t)conf->server_workers + 1;
@@ -74,26 +50,37 @@ static int child_main(struct rr_conf *conf, const char *role)
     return rc;
 }
 
+static int child_main(const char *role)
+{
+    struct rr_conf conf;
+    char message[1024];
+    int rc = 1;
+
+    if (conf_share_read(env_int(CHILD_CONF_FD_ENV), &conf, message, sizeof(message)) != RR_OK) {
+        log_error("child_env", "%s", message);
+        return 1;
+    }
+    rc = run_child(&conf, role);
+    rr_conf_fini(&conf);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct rr_conf conf;
     const char *role = getenv(CHILD_ROLE_ENV);
-    int next = rr_conf_main(argc, argv, &conf, usage);
-    int rc = 0;
+    char message[1024];
+    int next = 0;
+    int rc = 2;
 
+    signal(SIGPIPE, SIG_IGN);
+    if (role)
+        return child_main(role);
+    next = rr_conf_main_checked(argc, argv, &conf, usage, server_conf_check);
     if (next < argc) {
         fprintf(stderr, "redrain-server: unknown argument %s\n%s", argv[next], usage);
-        rr_conf_fini(&conf);
-        return 2;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    if (rr_log_level_parse(conf.log_level) < 0) {
-        fprintf(stderr, "redrain-server: log.level: unknown level %s\n", conf.log_level);
-        rc = 2;
-    } else if (role) {
-        rc = child_main(&conf, role);
-    } else if (conf_check(&conf) != 0) {
-        rc = 2;
+    } else if (server_conf_check(&conf, message, sizeof(message)) != RR_OK) {
+        fprintf(stderr, "redrain-server: %s\n", message);
     } else {
         rr_log_init("supervisor", (enum rr_log_level)rr_log_level_parse(conf.log_level));
         rc = supervisor_main(&conf, argc, argv);

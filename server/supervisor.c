@@ -4,11 +4,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "conf_check.h"
+#include "conf_share.h"
 #include "risk/address.h"
 #include "risk_guard.h"
+#include "tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -51,6 +55,10 @@ struct supervisor {
     bool stopping;
     int64_t kill_at_us;
     int signal_fd;
+    int conf_fd; /* conf as children get it */
+    bool conf_good;
+    int64_t conf_taken_s;
+    int64_t tls_expiry_s;                  /* 0: no TLS */
     char risk_key[2 * RISK_KEY_BYTES + 1]; /* hex; the same for all workers */
 };
 
@@ -152,6 +160,8 @@ static void child_exec(const struct supervisor *s, const struct child *c)
     env_int(CHILD_SLOT_ENV, c->slot);
     env_int(CHILD_LISTEN_FD_ENV, c->listen_fd);
     env_int(CHILD_METRICS_FD_ENV, s->metrics.fd);
+    fcntl(s->conf_fd, F_SETFD, 0);
+    env_int(CHILD_CONF_FD_ENV, s->conf_fd);
     setenv(CHILD_RISK_KEY_ENV, s->risk_key, 1);
     execv("/proc/self/exe", s->argv);
     _exit(127);
@@ -181,6 +191,16 @@ static void child_start(struct supervisor *s, struct child *c)
     log_info("child_started", "%s slot %d pid %d", c->role, c->slot, (int)pid);
 }
 
+/* In the admin child's slot: the same for the whole server. A child that ends takes its gauges along. */
+static void conf_gauges(struct supervisor *s)
+{
+    struct rr_metrics *m = &s->metrics.slots[s->n - 1];
+
+    rr_metric_set(&m->config_reload_success, s->conf_good);
+    rr_metric_set(&m->config_last_reload_timestamp_seconds, s->conf_taken_s);
+    rr_metric_set(&m->tls_certificate_expiry_timestamp_seconds, s->tls_expiry_s);
+}
+
 static void child_ended(struct supervisor *s, pid_t pid, int status)
 {
     for (uint32_t i = 0; i < s->n; i++) {
@@ -190,6 +210,7 @@ static void child_ended(struct supervisor *s, pid_t pid, int status)
             continue;
         c->pid = 0;
         rr_metrics_slot_reap(&s->metrics.slots[c->slot]);
+        conf_gauges(s);
         if (s->stopping)
             return;
         c->backoff_ms = now_us() - c->started_us > YOUNG_MS * 1000LL ? RESTART_MIN_MS
@@ -237,6 +258,66 @@ static void stop_begin(struct supervisor *s, int signum)
     signal_children(s, SIGTERM);
 }
 
+/* ---- the configuration ---- */
+
+/* When the certificate expires; it was checked before, so what fails now is only the metric. */
+static int64_t expiry_of(const struct rr_conf *c)
+{
+    struct tls *t = NULL;
+    char message[512];
+    int64_t at_s = 0;
+
+    if (tls_load(&t, c, message, sizeof(message)) != RR_OK || !t)
+        return 0;
+    at_s = tls_expiry_s(t);
+    if (at_s < rr_wall_ms(rr_clock_system()) / 1000)
+        log_warn("tls_expired", "the certificate in %s has expired", c->server_tls_cert_file);
+    tls_free(t);
+    return at_s;
+}
+
+/* What conf says is in force from now on, also for children that start later. */
+static enum rr_err conf_publish(struct supervisor *s)
+{
+    enum rr_err err = conf_share_write(s->conf_fd, s->conf);
+
+    s->conf_good = !err;
+    if (!err)
+        s->conf_taken_s = rr_wall_ms(rr_clock_system()) / 1000;
+    s->tls_expiry_s = expiry_of(s->conf);
+    conf_gauges(s);
+    return err;
+}
+
+/* SIGHUP. Nothing changes anywhere unless all of it is in order. */
+static void conf_reload(struct supervisor *s)
+{
+    struct rr_conf fresh;
+
+    if (rr_conf_reread(s->conf, &fresh, server_conf_check) != RR_OK) {
+        rr_metric_add(&s->metrics.slots[s->n - 1].config_refused_total, 1);
+        s->conf_good = false;
+        conf_gauges(s);
+        return;
+    }
+    if (tls_wanted(s->conf) != tls_wanted(&fresh)) {
+        log_notice("config_waits", "needs a restart: TLS on or off");
+        free(fresh.server_tls_cert_file);
+        free(fresh.server_tls_key_file);
+        fresh.server_tls_cert_file = rr_xstrdup(s->conf->server_tls_cert_file);
+        fresh.server_tls_key_file = rr_xstrdup(s->conf->server_tls_key_file);
+    }
+    rr_conf_take(s->conf, &fresh);
+    rr_conf_fini(&fresh);
+    rr_log_level_set(s->conf->log_level);
+    if (conf_publish(s) != RR_OK) {
+        log_error("config_share", "the children cannot be told: %s", strerror(errno));
+        return;
+    }
+    log_notice("config_read", "%u children are told", children_alive(s));
+    signal_children(s, SIGHUP);
+}
+
 static void signals_read(struct supervisor *s)
 {
     struct signalfd_siginfo info;
@@ -245,7 +326,7 @@ static void signals_read(struct supervisor *s)
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
             stop_begin(s, (int)info.ssi_signo);
         else if (info.ssi_signo == SIGHUP && !s->stopping)
-            signal_children(s, SIGHUP); /* each reads the file for itself */
+            conf_reload(s);
     }
     for (;;) {
         int status = 0;
@@ -343,6 +424,7 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv)
     sigprocmask(SIG_BLOCK, &set, NULL);
     s.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (risk_key_make(&s) != RR_OK || rr_metrics_mapping_create(s.n, &s.metrics) != RR_OK ||
+        conf_share_create(&s.conf_fd) != RR_OK || conf_publish(&s) != RR_OK ||
         listeners_open(&s) != 0) {
         free(s.children);
         return 1;

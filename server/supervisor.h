@@ -14,6 +14,7 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv);
 #define CHILD_ROLE_ENV "REDRAIN_CHILD_ROLE"        /* "worker" or "admin" */
 #define CHILD_SLOT_ENV "REDRAIN_CHILD_SLOT"        /* number of the slot */
 #define CHILD_LISTEN_FD_ENV "REDRAIN_CHILD_LISTEN" /* inherited listening socket */
+#define CHILD_CONF_FD_ENV "REDRAIN_CHILD_CONF"     /* inherited: conf_share.h */
 #define CHILD_METRICS_FD_ENV                                                                       \
     "REDRAIN_CHILD_METRICS" /* inherited mapping; workers + 1 slots, the admin child's is last */
 

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "conf_share.h"
 #include "handlers.h"
 #include "rain_watch.h"
 
@@ -240,17 +241,36 @@ static void on_sigterm(uv_signal_t *sig, int signum)
     ws_accept_stop(w->ws);
 }
 
+/* Read anew at every reload, though their names stay: rotating a key or a certificate changes the file. */
+static bool files_reload(struct worker *w)
+{
+    struct token_keys *keys = NULL;
+    char message[512];
+
+    if (token_keys_load(w->conf->token_keys_file, &keys, message, sizeof(message)) != RR_OK ||
+        ws_reload(w->ws, message, sizeof(message)) != RR_OK) {
+        token_keys_free(keys);
+        log_error("config_refused", "%s; keys and certificate stay", message);
+        return false;
+    }
+    token_keys_free(w->keys);
+    w->keys = keys;
+    return true;
+}
+
 static void on_sighup(uv_signal_t *sig, int signum)
 {
     struct worker *w = sig->data;
 
     (void)signum;
-    if (!rr_conf_reload(w->conf)) {
+    if (conf_share_reload(w->conf) != RR_OK || !files_reload(w)) {
         rr_metric_add(&w->metrics->config_refused_total, 1);
         return;
     }
+    session_table_set_queue_bytes(w->sessions, (size_t)w->conf->limits_queue_bytes);
     db_pool_reload(w->db);
     risk_guard_reload(w->guard);
+    log_notice("config_reloaded", "what reloads is in force");
 }
 
 static void store_latency(void *arg, int64_t us)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "dispatch.h"
 #include "risk/address.h"
+#include "tls.h"
 #include "worker.h"
 
 #include <arpa/inet.h>
@@ -45,7 +46,9 @@ struct ws {
     int listen_fd;
     void *loops[1];
     struct lws_http_mount mount;
-    char *origins; /* ",a,b," */
+    char *origins;        /* ",a,b," */
+    struct tls *tls;      /* NULL: plain */
+    SSL_CTX *tls_context; /* the vhost's */
     struct rr_ratelog origin_log;
 };
 
@@ -321,6 +324,10 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 {
     switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirm_upgrade(wsi, in);
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        /* The vhost's SSL_CTX as it is made. Its certificate is ours to give. */
+        ws_of(wsi)->tls_context = user;
+        return tls_context_init(user, &ws_of(wsi)->tls) == RR_OK ? 0 : 1;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* a WebSocket never binds to the page protocol */
     case LWS_CALLBACK_HTTP:
@@ -451,6 +458,9 @@ static enum rr_err create_context(struct ws *ws)
     info.retry_and_idle_policy = &no_validity;
     info.timeout_secs = 10;
     info.alpn = "http/1.1";
+    if (ws->tls)
+        info.options |=
+            LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
     ws->context = lws_create_context(&info);
     if (!ws->context)
         return RR_SYSTEM;
@@ -474,10 +484,40 @@ static enum rr_err create_context(struct ws *ws)
     return ws->vhost ? RR_OK : RR_SYSTEM;
 }
 
+/* ",a,b," for an exact search. */
+static char *origins_of(const struct rr_conf *c)
+{
+    struct rr_buf b = {0};
+
+    rr_buf_puts(&b, ",");
+    for (const char *p = c->server_origins; *p; p++) {
+        if (*p != ' ')
+            rr_buf_append(&b, p, 1);
+    }
+    rr_buf_puts(&b, ",");
+    return b.p;
+}
+
+enum rr_err ws_reload(struct ws *ws, char *message, size_t cap)
+{
+    struct tls *fresh = NULL;
+    enum rr_err err = tls_load(&fresh, ws->worker->conf, message, cap);
+
+    if (err)
+        return err;
+    if (fresh && ws->tls)
+        tls_swap(ws->tls_context, &ws->tls, fresh);
+    else
+        tls_free(fresh); /* on or off waits for a restart */
+    free(ws->origins);
+    ws->origins = origins_of(ws->worker->conf);
+    return RR_OK;
+}
+
 enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
 {
     struct ws *ws = rr_xcalloc(1, sizeof(*ws));
-    struct rr_buf b = {0};
+    char message[512];
     enum rr_err err = RR_OK;
 
     ws->worker = w;
@@ -489,13 +529,12 @@ enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
         .want_write = transport_want_write,
         .close = transport_close,
     };
-    rr_buf_puts(&b, ",");
-    for (const char *p = w->conf->server_origins; *p; p++) {
-        if (*p != ' ')
-            rr_buf_append(&b, p, 1);
+    ws->origins = origins_of(w->conf);
+    err = tls_load(&ws->tls, w->conf, message, sizeof(message));
+    if (err) {
+        log_error("tls", "%s", message);
+        return err;
     }
-    rr_buf_puts(&b, ",");
-    ws->origins = b.p;
     lws_set_log_level(LLL_ERR | LLL_WARN, emit_lws_log);
     err = create_context(ws);
     if (err)
@@ -517,6 +556,7 @@ void ws_free(struct ws *ws)
     /* On a foreign loop the first call only closes handles; after the loop ran, the second one
      * frees. */
     lws_context_destroy(ws->context);
+    tls_free(ws->tls);
     free(ws->origins);
     free(ws);
 }

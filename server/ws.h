@@ -21,6 +21,9 @@ void ws_accept_stop(struct ws *ws);
 void ws_close(struct ws *ws);
 void ws_free(struct ws *ws); /* NULL-safe */
 const struct transport *ws_transport(struct ws *ws);
+/* Takes over what of the configuration is kept here: origins, certificate. Open sockets notice nothing.
+ * RR_CONFIG: message says why the old ones stay. */
+RR_MUST_CHECK enum rr_err ws_reload(struct ws *ws, char *message, size_t cap);
 /* WebSocket PING. */
 void ws_ping(struct ws *ws, void *conn);
 

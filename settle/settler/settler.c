@@ -312,6 +312,12 @@ static void take_rules(struct settler *s)
     risk_cell_set(&s->rules, &rules);
 }
 
+static void note_config_taken(struct settler *s)
+{
+    rr_metric_set(&s->metrics.settler_config_last_reload_timestamp_seconds,
+                  rr_wall_ms(rr_clock_system()) / 1000);
+}
+
 /* SIGHUP came: between two batches, so that each is decided by one set of rules. */
 static void reload_if_asked(struct settler *s)
 {
@@ -321,8 +327,10 @@ static void reload_if_asked(struct settler *s)
         return;
     ok = rr_conf_reload(s->conf);
     rr_metric_set(&s->metrics.settler_config_reload_success, ok);
-    if (ok)
-        take_rules(s);
+    if (!ok)
+        return;
+    note_config_taken(s);
+    take_rules(s);
 }
 
 static void run(struct settler *s)
@@ -399,6 +407,7 @@ enum rr_err settler_run(struct rr_conf *conf, const atomic_bool *stop, atomic_bo
     s->reload = reload;
     take_rules(s);
     rr_metric_set(&s->metrics.settler_config_reload_success, 1);
+    note_config_taken(s);
     s->items = rr_xcalloc((size_t)conf->settler_batch_max, sizeof(*s->items));
     settler__name(s->name, sizeof(s->name));
     ledger_global_init();

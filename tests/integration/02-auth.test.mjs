@@ -49,6 +49,15 @@ test("bad tokens are closed with 4501", async () => {
     "other secret": sign({}, claims(), randomBytes(32)), "empty secret": sign({}, claims(), Buffer.alloc(1)),
     "no kid": signJwt({alg: "HS256"}, claims(), stack.secret), "other kid": sign({kid: "k2"}),
     "kid is a path": sign({kid: "../../etc/passwd"}), "kid is long": sign({kid: "k".repeat(1000)}),
+    "kid is a file of ours": sign({kid: stack.keysFile}), "kid is /dev/null": sign({kid: "/dev/null"}, claims(), Buffer.alloc(32)),
+    "kid is SQL": sign({kid: "k1' OR '1'='1"}), "kid selects": sign({kid: "x' UNION SELECT 'AA"}),
+    "kid is a command": sign({kid: "k1; id"}), "kid is a pattern": sign({kid: "*"}), "kid is empty": sign({kid: ""}),
+    "kid is a number": sign({kid: 1}), "kid is a list": sign({kid: ["k1"]}), "kid is null": sign({kid: null}),
+    "kid with a NUL": sign({kid: "k1\0"}), "kid in other case": sign({kid: "K1"}), "kid with a space": sign({kid: "k1 "}),
+    "kid twice": (() => {
+      const signed = `${Buffer.from('{"alg":"HS256","kid":"k2","kid":"k1"}').toString("base64url")}.${payload}`;
+      return `${signed}.${createHmac("sha256", stack.secret).update(signed).digest("base64url")}`;
+    })(),
     "HS512": (() => {
       const signed = `${b64({alg: "HS512", kid: "k1"})}.${payload}`;
       return `${signed}.${createHmac("sha512", stack.secret).update(signed).digest("base64url")}`;
@@ -64,6 +73,10 @@ test("bad tokens are closed with 4501", async () => {
     "name with a newline": sign({}, claims({name: "a\nb"})),
   };
   for (const [what, token] of Object.entries(tokens)) assert.equal(await closeCodeOf(token), 4501, what);
+});
+
+test("a kid of 10 KB does not even fit into a message", async () => {
+  assert.equal(await closeCodeOf(sign({kid: "k".repeat(10_000)})), 1009);
 });
 
 test("an expired token is closed with 4502", async () => {

@@ -43,17 +43,36 @@ void rr_conf_markdown(struct rr_buf *out);
  * when none. Exits 2 with a message on errors. */
 int rr_conf_main(int argc, char **argv, struct rr_conf *c, const char *usage);
 
+/* More than the table can say: files that must be there, options that go together. message gets what
+ * is wrong. */
+typedef enum rr_err (*rr_conf_check_fn)(const struct rr_conf *c, char *message, size_t cap);
+/* The same, and --check-config asks check too. */
+int rr_conf_main_checked(int argc, char **argv, struct rr_conf *c, const char *usage,
+                         rr_conf_check_fn check);
+
 /* ---- reading it again (SIGHUP) ---- */
 
 /* Loads what rr_conf_main() of this process loaded, once more. RR_CONFIG: *message says what is
  * wrong, c holds nothing. */
 RR_MUST_CHECK enum rr_err rr_conf_again(struct rr_conf *c, char *message, size_t cap);
-/* Copies the options of class RELOAD (numbers only) from fresh. */
+/* The same, checked (check may be NULL) and compared with c: what is wrong, and which changes need a
+ * restart, is said in the log. RR_CONFIG: fresh holds nothing. */
+RR_MUST_CHECK enum rr_err rr_conf_reread(struct rr_conf *c, struct rr_conf *fresh,
+                                         rr_conf_check_fn check);
+/* Copies the options of class RELOAD from fresh. A string of that class may be read on the thread
+ * that calls this only, and nobody keeps its address. */
 void rr_conf_take(struct rr_conf *c, const struct rr_conf *fresh);
-/* All of it: true when c holds the new numbers; false: the file is wrong and c is as it was. Says so
+/* All of it: true when c holds the new values (and the log its level); false: the file is wrong and c is as it was. Says so
  * in the log either way. */
 bool rr_conf_reload(struct rr_conf *c);
 /* "section.key, …" of the options of class RESTART that differ; empty when none. */
 void rr_conf_differences(const struct rr_conf *c, const struct rr_conf *fresh, struct rr_buf *out);
+
+/* ---- handing it to a child process ---- */
+
+/* Every option with its value, secrets as they are: never for a person's eyes. */
+void rr_conf_pack(const struct rr_conf *c, struct rr_buf *out);
+RR_MUST_CHECK enum rr_err rr_conf_unpack(struct rr_conf *c, const char *p, size_t len,
+                                         char *message, size_t cap);
 
 #endif

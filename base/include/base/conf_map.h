@@ -12,19 +12,24 @@
     X(server, host, STR, "127.0.0.1", 1, 255, "", RESTART, "address of the public listener")       \
     X(server, port, INT, "8480", 0, 65535, "", RESTART,                                            \
       "port of the public listener; 0: any free one, printed at start")                            \
-    X(server, origins, STR, "", 0, 4000, "", RESTART,                                              \
+    X(server, origins, STR, "", 0, 4000, "", RELOAD,                                               \
       "comma list of allowed Origin values, compared exactly; empty: none is allowed")             \
-    X(server, allow_no_origin, BOOL, "false", 0, 1, "", RESTART,                                   \
+    X(server, allow_no_origin, BOOL, "false", 0, 1, "", RELOAD,                                    \
       "accept handshakes without an Origin header (programs, not browsers)")                       \
+    X(server, tls_cert_file, STR, "", 0, 4000, "", RELOAD,                                         \
+      "PEM file with the certificate of the public listener and its chain; empty: no TLS")         \
+    X(server, tls_key_file, STR, "", 0, 4000, "", RELOAD,                                          \
+      "PEM file with its private key, readable by nobody else")                                    \
+    X(server, tls_min_version, STR, "1.2", 1, 4, "", RELOAD, "1.2 or 1.3")                         \
     X(server, web_root, STR, "web-demo", 0, 4000, "", RESTART,                                     \
       "folder of the static pages; empty: none are served")                                        \
     X(server, max_connections, INT, "16000", 1, 10000000, "sockets", RESTART,                      \
       "per worker; more are refused with 4504")                                                    \
-    X(server, hello_timeout_ms, INT, "10000", 100, 600000, "ms", RESTART,                          \
+    X(server, hello_timeout_ms, INT, "10000", 100, 600000, "ms", RELOAD,                           \
       "a socket without HELLO is closed after this")                                               \
-    X(server, ping_interval_ms, INT, "30000", 1000, 600000, "ms", RESTART,                         \
+    X(server, ping_interval_ms, INT, "30000", 1000, 600000, "ms", RELOAD,                          \
       "WebSocket PING to each client")                                                             \
-    X(server, idle_timeout_ms, INT, "90000", 1000, 3600000, "ms", RESTART,                         \
+    X(server, idle_timeout_ms, INT, "90000", 1000, 3600000, "ms", RELOAD,                          \
       "a client silent for this long is closed with 4012")                                         \
     X(server, drain_timeout_ms, INT, "10000", 0, 600000, "ms", RESTART,                            \
       "time for in-flight grabs at SIGTERM")                                                       \
@@ -34,10 +39,10 @@
       "port of the private listener; 0: any free one")                                             \
     X(admin, token_file, STR, "", 0, 4000, "", RESTART,                                            \
       "file with the bearer token of the JSON API; empty: the API is off")                         \
-    X(token, keys_file, STR, "", 0, 4000, "", RESTART,                                             \
+    X(token, keys_file, STR, "", 0, 4000, "", RELOAD,                                              \
       "JSON file with the keys that sign viewers' tokens (required)")                              \
-    X(token, audience, STR, "redrain", 1, 255, "", RESTART, "required aud claim")                  \
-    X(token, leeway_s, INT, "5", 0, 60, "s", RESTART, "clock skew allowed for exp and nbf")        \
+    X(token, audience, STR, "redrain", 1, 255, "", RELOAD, "required aud claim")                   \
+    X(token, leeway_s, INT, "5", 0, 60, "s", RELOAD, "clock skew allowed for exp and nbf")         \
     X(redis, url, SECRET, "redis://127.0.0.1:6379/0", 1, 4000, "", RESTART,                        \
       "redis://[:password@]host:port/db")                                                          \
     X(redis, timeout_ms, INT, "2000", 100, 60000, "ms", RESTART, "connect and command deadline")   \
@@ -129,6 +134,6 @@
     X(archive, min_age_days, INT, "0", 0, 36500, "days", RESTART,                                  \
       "how long a rain must be over before it may be archived; 0: as long as Kafka keeps "         \
       "records, and 7 days")                                                                       \
-    X(log, level, STR, "info", 1, 10, "", RESTART, "debug, info, notice, warn, error")
+    X(log, level, STR, "info", 1, 10, "", RELOAD, "debug, info, notice, warn, error")
 
 #endif

@@ -14,6 +14,8 @@ extern enum rr_log_level rr_log_level_min;
 void rr_log_init(const char *src, enum rr_log_level min);
 /* "debug" … "error" -> level; -1 when unknown. */
 int rr_log_level_parse(const char *name);
+/* While running; an unknown name changes nothing. */
+void rr_log_level_set(const char *name);
 
 /* event: stable snake_case name; fmt: human text. Everything is JSON-escaped; lines are cut at 2
  * KiB. */
@@ -21,7 +23,7 @@ __attribute__((format(printf, 3, 4))) void rr_log_write(enum rr_log_level level,
                                                         const char *fmt, ...);
 #define rr_log(level, event, ...)                                                                  \
     do {                                                                                           \
-        if ((level) >= rr_log_level_min)                                                           \
+        if ((level) >= __atomic_load_n(&rr_log_level_min, __ATOMIC_RELAXED))                       \
             rr_log_write(level, event, __VA_ARGS__);                                               \
     } while (0)
 #define log_debug(event, ...) rr_log(RR_LOG_DEBUG, event, __VA_ARGS__)

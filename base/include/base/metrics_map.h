@@ -63,6 +63,10 @@
     X(risk_users, GAUGE, "users whose grabs are remembered")                                       \
     X(risk_forgotten_total, COUNTER, "users and addresses dropped because memory is bounded")      \
     X(config_reload_success, GAUGE, "1 when the configuration was valid when last read")           \
+    X(config_last_reload_timestamp_seconds, GAUGE,                                                 \
+      "when a configuration was last taken, at start or by SIGHUP")                                \
+    X(tls_certificate_expiry_timestamp_seconds, GAUGE,                                             \
+      "when the certificate of the public listener expires; 0: no TLS")                            \
     X(config_refused_total, COUNTER, "reloads refused because the configuration was wrong")        \
     X(loop_lag_seconds, HISTOGRAM, "how late a 100 ms timer of the loop fired")
 
@@ -78,6 +82,8 @@
     X(credits_dropped_total, COUNTER, "settled grants nobody was told: the queue was full")        \
     X(settler_config_reload_success, GAUGE,                                                        \
       "1 when the settler's configuration was valid when last read")                               \
+    X(settler_config_last_reload_timestamp_seconds, GAUGE,                                         \
+      "when the settler last took a configuration")                                                \
     X(settle_lag_messages, GAUGE, "records behind the high watermark")                             \
     X(tasks_run_total, COUNTER, "steps of rains run")                                              \
     X(tasks_stuck, GAUGE, "open steps that failed settler.alarm_tries times; look at rp_task")     \
