@@ -176,7 +176,7 @@ static const struct {
     {"[token]\nkey_file = x\n", "did you mean \"keys_file\"?"},
     {"[redis]\nurl = 127.0.0.1:6379\n", "2: [redis] url: must be redis://"},
     {"[redis]\nurl = redis://\n", "[redis] url: must be redis://"},
-    {"[redis]\nurl = rediss://x\n", "[redis] url: must be redis://"},
+    {"[redis]\nurl = rediss://x\n", "[redis] url: TLS to Redis is not spoken"},
     {"[redis]\ntimeout_ms = 1\n", "must be 100 to 60000 ms"},
     {"[mysql]\nurl = postgres://x\n", "[mysql] url: must be mysql://"},
     {"[mysql]\ntimeout_ms = 1\n", "must be 1000 to 60000 ms"},
