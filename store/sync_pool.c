@@ -15,6 +15,7 @@ enum {
     TMP_TTL_S = 600,  /* a dead attempt's list goes by itself */
     RETIRED_TTL_S = 7 * 24 * 3600,
     SCAN_COUNT = 500,
+    TOTALS_SOME = 500, /* users per round trip */
 };
 
 static enum rr_err pool_now_ms(void *impl, int64_t *now_ms)
@@ -411,15 +412,39 @@ static enum rr_err pool_stats(void *impl, const char *code, int64_t count, int64
     return sync__run(s, &script_stats_max, &cmd);
 }
 
-static enum rr_err pool_user_total(void *impl, int64_t user_id, int64_t total_fen)
+static void total_cmd(const struct store_sync *s, const struct pool_user_total *t,
+                      struct redis_cmd *cmd)
+{
+    struct store_key key = key_user_total(s->ns, t->user_id);
+
+    redis_cmd_keys(cmd, &key, 1);
+    redis_cmd_int(cmd, t->total_fen);
+}
+
+/* The first one alone: it loads the script where that is missing. A round trip per user would hold up what is told after it. */
+static enum rr_err pool_user_totals(void *impl, const struct pool_user_total *totals, uint32_t n)
 {
     struct store_sync *s = impl;
-    struct store_key key = key_user_total(s->ns, user_id);
     struct redis_cmd cmd = {0};
+    enum rr_err err = RR_OK;
 
-    redis_cmd_keys(&cmd, &key, 1);
-    redis_cmd_int(&cmd, total_fen);
-    return sync__run(s, &script_user_total_max, &cmd);
+    if (n == 0)
+        return RR_OK;
+    total_cmd(s, &totals[0], &cmd);
+    err = sync__run(s, &script_user_total_max, &cmd);
+    for (uint32_t i = 1; !err && i < n;) {
+        uint32_t some = n - i < TOTALS_SOME ? n - i : TOTALS_SOME;
+        struct rr_buf bytes = {0};
+
+        for (uint32_t end = i + some; i < end; i++) {
+            total_cmd(s, &totals[i], &cmd);
+            redis_cmd_write(&cmd, &script_user_total_max, false, &bytes);
+            redis_cmd_fini(&cmd);
+        }
+        err = sync__pipeline(s, &bytes, some);
+        rr_buf_fini(&bytes);
+    }
+    return err;
 }
 
 void sync__pool_init(struct store_sync *s)
@@ -440,7 +465,7 @@ void sync__pool_init(struct store_sync *s)
         .unlock = pool_unlock,
         .mark = pool_mark,
         .stats = pool_stats,
-        .user_total = pool_user_total,
+        .user_totals = pool_user_totals,
     };
     sync__recover_init(s);
 }

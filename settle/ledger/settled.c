@@ -89,6 +89,19 @@ static void append_keys(struct rr_buf *sql, const struct settle_credit **sorted,
     }
 }
 
+static enum rr_err put_totals(const struct pool_admin *pool, const struct db_rows *users)
+{
+    struct pool_user_total *totals = rr_xcalloc(users->n, sizeof(*totals));
+    enum rr_err err = RR_OK;
+
+    for (uint32_t i = 0; i < users->n; i++)
+        totals[i] = (struct pool_user_total){.user_id = db_i64(users, i, 0),
+                                             .total_fen = db_i64(users, i, 1)};
+    err = pool->user_totals(pool->impl, totals, users->n);
+    free(totals);
+    return err;
+}
+
 enum rr_err settled_stats(struct ledger *l, const struct pool_admin *pool,
                           const struct settle_credit *credits, uint32_t n)
 {
@@ -120,8 +133,8 @@ enum rr_err settled_stats(struct ledger *l, const struct pool_admin *pool,
         RR_ASSERT(db_copy(&rains, i, 0, code, sizeof(code)));
         err = pool->stats(pool->impl, code, db_i64(&rains, i, 1), db_i64(&rains, i, 2));
     }
-    for (uint32_t i = 0; !err && i < users.n; i++)
-        err = pool->user_total(pool->impl, db_i64(&users, i, 0), db_i64(&users, i, 1));
+    if (!err)
+        err = put_totals(pool, &users);
 out:
     db_rows_fini(&rains);
     db_rows_fini(&users);

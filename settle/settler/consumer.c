@@ -27,7 +27,8 @@ static const char *const settings[][2] = {
     {"session.timeout.ms", "6000"},
     {"heartbeat.interval.ms", "2000"},
     {"max.poll.interval.ms", "3600000"}, /* a database may be down for long */
-    {"queued.min.messages", "10000"},
+    {"queued.min.messages",
+     "100000"}, /* of all partitions; reaching it costs a pause of up to 1 s */
     {"queued.max.messages.kbytes", "16384"},
     {"fetch.wait.max.ms", "50"},
     {"fetch.error.backoff.ms", "100"},

@@ -6,12 +6,13 @@
 #include "base/alloc.h"
 #include "base/err.h"
 
-enum { RETRY_MIN_US = 100000, RETRY_MAX_US = 5000000 };
+enum { RETRY_MIN_US = 100000, RETRY_MAX_US = 5000000, QUEUE_BATCHES = 16 };
 
 void part_init(struct part *p, int32_t id, int64_t next, uint32_t batch_max,
                void (*release)(void *owner))
 {
-    *p = (struct part){.id = id, .next = next, .cap = 2 * batch_max, .release = release};
+    *p =
+        (struct part){.id = id, .next = next, .cap = QUEUE_BATCHES * batch_max, .release = release};
     p->items = rr_xcalloc(p->cap, sizeof(*p->items));
 }
 
@@ -63,7 +64,7 @@ bool part_full(const struct part *p)
 
 bool part_drained(const struct part *p)
 {
-    return p->n <= p->cap / 4;
+    return p->n <= p->cap / 2;
 }
 
 int64_t part_wait_us(const struct part *p, int64_t now_us, uint32_t batch_max, int64_t wait_us)

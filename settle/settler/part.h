@@ -1,5 +1,6 @@
 /* part.h - one assigned partition: what was fetched and is not yet in the books. Pure.
- * `next` is what rp_offset says; the queue is the records from there on, bounded. Owner: the settler's main thread. */
+ * `next` is what rp_offset says; the queue is the records from there on, bounded. Under the settler's lock; who set `busy` alone
+ * may move `next` and drop records, the main thread appends meanwhile. */
 #ifndef SETTLE_SETTLER_PART_H
 #define SETTLE_SETTLER_PART_H
 
@@ -27,6 +28,7 @@ struct part {
     uint32_t gap_seeks; /* in a row */
     int64_t settled_ts; /* timestamp of the last settled record */
     bool paused;
+    bool busy; /* a batch of it is being settled, or its place in the books looked up */
     bool lost; /* where it goes on is still to be found */
     bool seek; /* the fetcher must be moved to part_want() */
     void (*release)(void *owner);
@@ -48,8 +50,10 @@ enum part_take part_offer(struct part *p, const struct part_item *item, int64_t 
 /* The same without looking at the offset: the gap is known. */
 void part_push(struct part *p, const struct part_item *item, int64_t now_us);
 bool part_full(const struct part *p);
-bool part_drained(const struct part *p); /* little enough to fetch again */
-/* A batch should be settled now: full, or its oldest record waited long enough, and no retry pause. */
+/* Little enough to fetch again. A paused partition loses what the client has fetched ahead, so what is left must last until
+ * the next fetch is there. */
+bool part_drained(const struct part *p);
+/* A batch should be settled now: full, or its oldest record waited long enough, and no retry pause. Not asked of a busy one. */
 bool part_due(const struct part *p, int64_t now_us, uint32_t batch_max, int64_t wait_us);
 /* µs until part_due() may become true; INT64_MAX when nothing waits. */
 int64_t part_wait_us(const struct part *p, int64_t now_us, uint32_t batch_max, int64_t wait_us);

@@ -1,4 +1,4 @@
-/* settler.c - the main thread: poll, queue per partition, settle, go on. Money moves only in settle_some(). */
+/* settler.c - the main thread: polls Kafka, queues records per partition for the lanes, follows the books. No money moves here. */
 #include "settler/settler.h"
 
 #include <stdio.h>
@@ -12,20 +12,9 @@
 #include "consumer.h"
 #include "ledger/settle_batch.h"
 #include "part.h"
-#include "protocol/record.h"
 #include "settler_impl.h"
 #include "store/store_sync.h"
 #include "tasks.h"
-
-static int64_t now_us(void)
-{
-    return rr_mono_us(rr_clock_system());
-}
-
-static bool stopping(const struct settler *s)
-{
-    return atomic_load(s->stop);
-}
 
 /* ---- partitions ---- */
 
@@ -34,7 +23,7 @@ static void release(void *owner)
     rd_kafka_message_destroy(owner);
 }
 
-static struct part *part_find(struct settler *s, int32_t id)
+struct part *settler__part(struct settler *s, int32_t id)
 {
     for (uint32_t i = 0; i < s->parts_n; i++) {
         if (s->parts[i].id == id)
@@ -50,31 +39,38 @@ static void on_assigned(void *arg, int32_t partition, int64_t *next)
     enum rr_err err = RR_RETRY;
 
     *next = RD_KAFKA_OFFSET_END; /* only when stopping: nothing is read any more */
-    while (!stopping(s)) {
+    while (!settler__stopping(s)) {
         err = settler__resolve(s, partition, next);
         if (!err)
             break;
-        settler__complain(s, "finding the offset of a partition", err);
+        settler__complain(&s->fail_log, s->ledger, "finding the offset of a partition", err);
         usleep(200000);
     }
-    if (err || part_find(s, partition))
+    if (err || settler__part(s, partition))
         return;
+    pthread_mutex_lock(&s->mu);
     s->parts = rr_xrealloc(s->parts, s->parts_n + 1, sizeof(*s->parts));
     part_init(&s->parts[s->parts_n++], partition, *next, (uint32_t)s->conf->settler_batch_max,
               release);
+    pthread_mutex_unlock(&s->mu);
     log_info("assigned", "partition %d from %lld", (int)partition, (long long)*next);
 }
 
+/* A batch under way is waited for: its messages are borrowed. */
 static void on_revoked(void *arg, int32_t partition)
 {
     struct settler *s = arg;
-    struct part *p = part_find(s, partition);
+    struct part *p = settler__part(s, partition);
 
     if (!p)
         return;
+    pthread_mutex_lock(&s->mu);
+    while (p->busy)
+        pthread_cond_wait(&s->idle, &s->mu);
     log_info("revoked", "partition %d at %lld", (int)partition, (long long)p->next);
     part_fini(p);
     *p = s->parts[--s->parts_n];
+    pthread_mutex_unlock(&s->mu);
 }
 
 /* ---- fetching ---- */
@@ -94,21 +90,21 @@ static void accept_gap(struct settler *s, struct part *p, const struct part_item
         }
     }
     settler__finding(s, p->id, "records are gone", want, item->offset);
-    part_push(p, item, now_us());
+    part_push(p, item, settler__now_us());
 }
 
 static void on_message(struct settler *s, rd_kafka_message_t *m)
 {
     rd_kafka_timestamp_type_t type;
     int64_t timestamp_ms = rd_kafka_message_timestamp(m, &type);
-    struct part *p = part_find(s, m->partition);
+    struct part *p = settler__part(s, m->partition);
     struct part_item item = {.offset = m->offset,
                              .timestamp_ms = timestamp_ms > 0 ? timestamp_ms : 0,
                              .p = m->payload,
                              .len = m->len,
                              .owner = m};
 
-    /* A full queue or a seek under way: the fetcher was told, this one was on its way; it comes again. */
+    /* A full queue or a seek to come: the fetcher was told, this one was on its way; it comes again. */
     if (!p || p->seek) {
         release(m);
         return;
@@ -118,11 +114,13 @@ static void on_message(struct settler *s, rd_kafka_message_t *m)
         release(m);
         return;
     }
-    switch (part_offer(p, &item, now_us())) {
+    switch (part_offer(p, &item, settler__now_us())) {
     case PART_TAKEN: break;
     case PART_OLD: release(m); break;
     case PART_GAP: accept_gap(s, p, &item); break;
     }
+    if (p->n == 1 || p->n % (uint32_t)s->conf->settler_batch_max == 0)
+        lanes_wake(s);
     if (part_full(p) && !p->paused) {
         p->paused = true;
         consumer_pause(s->consumer, p->id, true);
@@ -131,150 +129,119 @@ static void on_message(struct settler *s, rd_kafka_message_t *m)
 
 static void on_lost(struct settler *s, int32_t partition)
 {
-    struct part *p = part_find(s, partition);
-    int64_t next = 0;
-    enum rr_err err = RR_OK;
+    struct part *p = settler__part(s, partition);
 
     if (!p)
         return;
-    err = settler__resolve(s, partition, &next);
-    p->lost = err != RR_OK; /* asked again by reread(): the fetcher says it once only */
-    if (err) {
-        settler__complain(s, "finding the offset of a partition", err);
+    pthread_mutex_lock(&s->mu);
+    p->lost = true;
+    s->reread_us = 0;
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* Moves the fetcher and lets it run again, where that is due. Seeking asks the broker: without the lock, lanes go on. */
+static void steer(struct settler *s, uint32_t i)
+{
+    struct part *p = &s->parts[i];
+    int64_t want = 0;
+    bool seek = false;
+    bool resume = false;
+
+    pthread_mutex_lock(&s->mu);
+    resume = p->paused && part_drained(p);
+    p->paused = p->paused && !resume;
+    seek = p->seek && !p->paused;
+    want = part_want(p);
+    if (seek)
+        p->seek = false;
+    pthread_mutex_unlock(&s->mu);
+    if (resume)
+        consumer_pause(s->consumer, p->id, false);
+    if (!seek || consumer_seek(s->consumer, p->id, want) == RR_OK)
+        return;
+    pthread_mutex_lock(&s->mu);
+    p->seek = true;
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* ---- the books moved ---- */
+
+/* The busy partition of `o` goes on where the books, or the log, say. */
+static void follow(struct settler *s, const struct ledger_offset *o)
+{
+    struct part *p = settler__part(s, o->partition);
+    int64_t next = o->next;
+    enum rr_err err = RR_OK;
+
+    p->lost = p->lost || next == LEDGER_NO_OFFSET;
+    if (p->lost)
+        err = settler__resolve(s, p->id, &next);
+    if (err) { /* asked again: the fetcher says it once only */
+        settler__complain(&s->fail_log, s->ledger, "finding the offset of a partition", err);
         return;
     }
-    part_moved(p, next);
-    p->seek = true;
-}
-
-/* Moves the fetcher and lets it run again, where that is due. */
-static void steer(struct settler *s, struct part *p)
-{
-    if (p->paused && part_drained(p)) {
-        p->paused = false;
-        consumer_pause(s->consumer, p->id, false);
-    }
-    if (p->seek && !p->paused && consumer_seek(s->consumer, p->id, part_want(p)) == RR_OK)
-        p->seek = false;
-}
-
-/* ---- settling ---- */
-
-static void count(struct settler *s, const struct settle_outcome *o)
-{
-    rr_metric_add(&s->metrics.settled_total, o->settled);
-    rr_metric_add(&s->metrics.held_total, o->held);
-    rr_metric_add(&s->metrics.settled_fen_total, (uint64_t)o->settled_fen);
-    rr_metric_add(&s->metrics.duplicates_total, o->duplicates);
-    rr_metric_add(&s->metrics.conflicts_total, o->conflicts);
-    rr_metric_add(&s->metrics.dead_total, o->dead);
-    if (o->conflicts || o->dead || o->parked)
-        log_error("set_aside", "%u conflicts, %u dead, %u of unknown rains", o->conflicts, o->dead,
-                  o->parked);
-}
-
-static uint32_t build(const struct settler *s, const struct part *p, struct settle_item *items)
-{
-    uint32_t n =
-        p->n < (uint32_t)s->conf->settler_batch_max ? p->n : (uint32_t)s->conf->settler_batch_max;
-
-    for (uint32_t i = 0; i < n; i++) {
-        items[i] = (struct settle_item){.offset = p->items[i].offset,
-                                        .raw = rr_slice_of(p->items[i].p, p->items[i].len)};
-        items[i].decoded = grant_record_decode(items[i].raw, &items[i].rec) == RR_OK;
-    }
-    return n;
-}
-
-static void on_moved(struct settler *s, struct part *p, int64_t sql_offset)
-{
+    if (!p->lost && next == p->next)
+        return;
     log_notice("offset_moved", "partition %d: %lld here, %lld in the books", (int)p->id,
-               (long long)p->next, (long long)sql_offset);
-    if (!part_moved(p, sql_offset))
+               (long long)p->next, (long long)next);
+    /* Where the fetcher stands is unknown when it said so itself. */
+    if (!part_moved(p, next) || p->lost)
         p->seek = true;
-    (void)s;
-}
-
-static void settle_some(struct settler *s, struct part *p)
-{
-    struct settle_outcome o = {.settled = 0};
-    int64_t sql_offset = -1;
-    uint32_t n = build(s, p, s->items);
-    struct settle_batch b = {.topic = consumer_topic(s->consumer),
-                             .partition = p->id,
-                             .expected_offset = p->next,
-                             .next_offset = p->items[n - 1].offset + 1,
-                             .items = s->items,
-                             .n = n};
-    enum rr_err err = ledger_settle(s->ledger, &b, &o, &sql_offset);
-
-    switch (err) {
-    case RR_OK:
-        part_settled(p, n, b.next_offset, now_us());
-        count(s, &o);
-        tasks_credit(s->tasks, o.credits, o.settled);
-        break;
-    case RR_CONFLICT: on_moved(s, p, sql_offset); break;
-    case RR_NOT_FOUND: on_lost(s, p->id); break;
-    default:
-        /* A database that fails is not poison: the same batch again, for ever. */
-        rr_metric_add(&s->metrics.mysql_errors_total, 1);
-        settler__complain(s, "settling", err);
-        part_failed(p, now_us());
-        break;
-    }
-    settle_outcome_fini(&o);
+    p->lost = false;
 }
 
 /* A partition that settles meets the books in each batch. One that is idle may be moved under it, back to the start of the log,
  * by a settler that was late; nobody else would go through it again. */
+static uint32_t hold_idle(struct settler *s, struct ledger_offset *o)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->parts_n; i++) {
+        struct part *p = &s->parts[i];
+
+        if (p->busy && p->lost)
+            s->reread_us = 0; /* soon: it waits for us */
+        if (p->busy || !(p->n == 0 || p->lost))
+            continue;
+        p->busy = true;
+        o[n++] = (struct ledger_offset){.partition = p->id, .next = LEDGER_NO_OFFSET};
+    }
+    return n;
+}
+
 static void reread(struct settler *s)
 {
     struct ledger_offset *o = NULL;
     uint32_t n = 0;
     enum rr_err err = RR_OK;
 
-    if (now_us() < s->reread_us || !s->parts_n)
-        return;
-    s->reread_us = now_us() + REREAD_US;
-    o = rr_xcalloc(s->parts_n, sizeof(*o));
-    for (uint32_t i = 0; i < s->parts_n; i++) {
-        if (s->parts[i].n == 0 || s->parts[i].lost)
-            o[n++].partition = s->parts[i].id;
+    pthread_mutex_lock(&s->mu);
+    if (settler__now_us() >= s->reread_us && s->parts_n) {
+        s->reread_us = settler__now_us() + REREAD_US;
+        o = rr_xcalloc(s->parts_n, sizeof(*o));
+        n = hold_idle(s, o);
     }
+    pthread_mutex_unlock(&s->mu);
     if (n)
         err = ledger_offsets(s->ledger, consumer_topic(s->consumer), o, n);
     if (err)
-        settler__complain(s, "reading the offsets of idle partitions", err);
-    for (uint32_t i = 0; !err && i < n; i++) {
-        struct part *p = part_find(s, o[i].partition);
-
-        if (p->lost || o[i].next == LEDGER_NO_OFFSET)
-            on_lost(s, p->id);
-        else if (o[i].next != p->next)
-            on_moved(s, p, o[i].next);
-    }
+        settler__complain(&s->fail_log, s->ledger, "reading the offsets of idle partitions", err);
+    for (uint32_t i = 0; !err && i < n; i++)
+        follow(s, &o[i]);
+    pthread_mutex_lock(&s->mu);
+    for (uint32_t i = 0; i < n; i++)
+        settler__part(s, o[i].partition)->busy = false;
+    if (n)
+        pthread_cond_broadcast(&s->due);
+    pthread_mutex_unlock(&s->mu);
     free(o);
-}
-
-static int poll_ms(const struct settler *s)
-{
-    int64_t wait_us = POLL_MAX_MS * 1000;
-
-    for (uint32_t i = 0; i < s->parts_n; i++) {
-        int64_t us = part_wait_us(&s->parts[i], now_us(), (uint32_t)s->conf->settler_batch_max,
-                                  s->conf->settler_batch_wait_ms * 1000);
-
-        wait_us = us < wait_us ? us : wait_us;
-    }
-    return (int)((wait_us + 999) / 1000);
 }
 
 static void fetch(struct settler *s)
 {
-    int timeout_ms = poll_ms(s);
+    int timeout_ms = POLL_MAX_MS;
 
-    for (int i = 0; i < FETCH_MAX && !stopping(s); i++) {
+    for (int i = 0; i < FETCH_MAX && !settler__stopping(s); i++) {
         int32_t lost = -1;
         rd_kafka_message_t *m = consumer_poll(s->consumer, timeout_ms, &lost);
 
@@ -283,7 +250,9 @@ static void fetch(struct settler *s)
             on_lost(s, lost);
         if (!m)
             break;
+        pthread_mutex_lock(&s->mu);
         on_message(s, m);
+        pthread_mutex_unlock(&s->mu);
     }
 }
 
@@ -292,6 +261,7 @@ static void note_lag(struct settler *s)
     int64_t messages = 0;
     int64_t lag_ms = 0;
 
+    pthread_mutex_lock(&s->mu);
     for (uint32_t i = 0; i < s->parts_n; i++) {
         const struct part *p = &s->parts[i];
         int64_t high = consumer_high(s->consumer, p->id);
@@ -300,6 +270,7 @@ static void note_lag(struct settler *s)
         messages += high > p->next ? high - p->next : 0;
         lag_ms = ms > lag_ms ? ms : lag_ms;
     }
+    pthread_mutex_unlock(&s->mu);
     rr_metric_set(&s->metrics.settle_lag_messages, messages);
     atomic_store(&s->lag_ms, lag_ms);
 }
@@ -335,18 +306,12 @@ static void reload_if_asked(struct settler *s)
 
 static void run(struct settler *s)
 {
-    while (!stopping(s)) {
+    while (!settler__stopping(s)) {
         reload_if_asked(s);
         fetch(s);
         reread(s);
-        for (uint32_t i = 0; i < s->parts_n && !stopping(s); i++) {
-            struct part *p = &s->parts[i];
-
-            if (part_due(p, now_us(), (uint32_t)s->conf->settler_batch_max,
-                         s->conf->settler_batch_wait_ms * 1000))
-                settle_some(s, p);
-            steer(s, p);
-        }
+        for (uint32_t i = 0; i < s->parts_n && !settler__stopping(s); i++)
+            steer(s, i);
         note_lag(s);
     }
 }
@@ -364,13 +329,13 @@ static enum rr_err make_consumer(struct settler *s)
     return err;
 }
 
-static enum rr_err make_ledger(struct settler *s)
+enum rr_err settler__ledger(struct settler *s, struct ledger **out)
 {
     struct ledger_opts o = {.url = s->conf->mysql_url,
                             .namespace_ = s->conf->server_namespace,
                             .timeout_s = tasks_ledger_timeout_s(s->conf->mysql_timeout_ms),
                             .rules = &s->rules};
-    enum rr_err err = ledger_create(&s->ledger, &o);
+    enum rr_err err = ledger_create(out, &o);
 
     if (err)
         log_error("config", "mysql.url is malformed");
@@ -397,6 +362,25 @@ static enum rr_err make_tasks(struct settler *s)
     return tasks_create(&s->tasks, &o);
 }
 
+static void locks_init(struct settler *s)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&s->mu, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->due, &attr);
+    pthread_cond_init(&s->idle, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void locks_fini(struct settler *s)
+{
+    pthread_cond_destroy(&s->due);
+    pthread_cond_destroy(&s->idle);
+    pthread_mutex_destroy(&s->mu);
+}
+
 enum rr_err settler_run(struct rr_conf *conf, const atomic_bool *stop, atomic_bool *reload)
 {
     struct settler *s = rr_xcalloc(1, sizeof(*s));
@@ -408,31 +392,35 @@ enum rr_err settler_run(struct rr_conf *conf, const atomic_bool *stop, atomic_bo
     take_rules(s);
     rr_metric_set(&s->metrics.settler_config_reload_success, 1);
     note_config_taken(s);
-    s->items = rr_xcalloc((size_t)conf->settler_batch_max, sizeof(*s->items));
+    locks_init(s);
     settler__name(s->name, sizeof(s->name));
     ledger_global_init();
     ledger_thread_init();
-    err = make_ledger(s);
+    err = settler__ledger(s, &s->ledger);
     if (!err)
         err = make_consumer(s);
     if (!err)
         err = settler__wait_all(s);
-    if (!err && !stopping(s))
+    if (!err && !settler__stopping(s))
         err = make_tasks(s);
-    if (!err && !stopping(s))
+    if (!err && !settler__stopping(s))
+        err = lanes_start(s);
+    if (!err && !settler__stopping(s))
         err = consumer_subscribe(s->consumer);
-    if (!err && !stopping(s)) {
+    if (!err && !settler__stopping(s)) {
         log_notice("ready", "settler %s on topic %s", s->name, consumer_topic(s->consumer));
         run(s);
         log_notice("stopping", "settler %s", s->name);
     }
+    atomic_store(&s->end, true);
+    lanes_join(s->lanes);
     tasks_destroy(s->tasks); /* they ask the consumer's connection */
     consumer_destroy(s->consumer);
     while (s->parts_n)
         part_fini(&s->parts[--s->parts_n]);
     free(s->parts);
-    free(s->items);
     ledger_destroy(s->ledger);
+    locks_fini(s);
     ledger_thread_fini();
     free(s);
     return err;

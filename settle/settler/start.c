@@ -21,13 +21,14 @@ void settler__name(char *out, size_t cap)
     RR_ASSERT(n > 0 && (size_t)n < cap);
 }
 
-void settler__complain(struct settler *s, const char *what, enum rr_err err)
+void settler__complain(struct rr_ratelog *log, const struct ledger *l, const char *what,
+                       enum rr_err err)
 {
     uint64_t suppressed = 0;
 
-    if (rr_ratelog_pass(&s->fail_log, rr_mono_us(rr_clock_system()), 5000000, &suppressed))
+    if (rr_ratelog_pass(log, rr_mono_us(rr_clock_system()), 5000000, &suppressed))
         log_warn("dependency_failed", "%s: %s (%s), %llu more", what, rr_err_name(err),
-                 ledger_error(s->ledger), (unsigned long long)suppressed);
+                 ledger_error(l), (unsigned long long)suppressed);
 }
 
 void settler__finding(struct settler *s, int32_t partition, const char *what, int64_t from,

@@ -9,15 +9,16 @@ export const HELP = `./dev bench settle|pool [options]    the product beside a r
   --runs N         alternating runs, the best of each side counts (default 3)
   --count N        settle: grants (100000); pool: packets (400000)
   --shards N       shards of the rain (default 8)
-  --settlers N     settle: settler processes, and connections of the reference (default 1)
+  --settlers N     settle: settler processes (default 1)
+  --connections N  settle: connections of each settler (default 1); the reference has as many as all settlers together
   --batch N        pool: grabs per script call (default 128, the server's)
   --json           nothing but the last line on stdout
 `;
 
-const NUMBERS = ["runs", "count", "shards", "settlers", "batch"];
+const NUMBERS = ["runs", "count", "shards", "settlers", "connections", "batch"];
 
 function options(argv) {
-  const o = {bench: argv[0], runs: 3, count: argv[0] === "pool" ? 400_000 : 100_000, shards: 8, settlers: 1, batch: 128, json: false};
+  const o = {bench: argv[0], runs: 3, count: argv[0] === "pool" ? 400_000 : 100_000, shards: 8, settlers: 1, connections: 1, batch: 128, json: false};
   for (let i = 1; i < argv.length; i += 1) {
     const [name, inline] = argv[i].split("=");
     if (name === "--json") o.json = true;

@@ -9,8 +9,8 @@ import {best, round, runProgram, startProgram, writeConfig} from "./programs.mjs
 const POLL_MS = 5;
 const DEADLINE_MS = 300_000;
 
-async function migrated(at, namespace) {
-  const conf = writeConfig(at, namespace, "[settler]\nverify_interval_s = 0\n");
+async function migrated(at, o, namespace) {
+  const conf = writeConfig(at, namespace, `[settler]\nverify_interval_s = 0\nconnections = ${o.connections}\n`);
   await runProgram(at, "redrainctl", ["--config", conf, "--json", "migrate"]);
   return conf;
 }
@@ -40,7 +40,7 @@ async function drain(db, base, settlers, count) {
 async function oneRun(at, o, db, i) {
   const namespace = `b${i}_`;
   const base = `${namespace}redrain`;
-  const conf = await migrated(at, namespace);
+  const conf = await migrated(at, o, namespace);
   const rain = await runProgram(at, "redrain-bench-money", ["--config", conf, "rain", "--count", o.count, "--shards", o.shards].map(String));
   const settlers = startSettlers(at, o, conf);
   let product;
@@ -49,7 +49,7 @@ async function oneRun(at, o, db, i) {
   } finally {
     await stopAll(settlers);
   }
-  const reference = await runProgram(at, "redrain-ref-settle-sql", [at.ports.mysql, "redrain", base, rain.code, o.settlers].map(String),
+  const reference = await runProgram(at, "redrain-ref-settle-sql", [at.ports.mysql, "redrain", base, rain.code, o.settlers * o.connections].map(String),
     {MYSQL_PWD: at.mysqlPassword});
   if (reference.rows !== o.count) throw new Error(`the reference inserted ${reference.rows} of ${o.count} rows`);
   await db.query(`DROP DATABASE ${base}_ref`);
@@ -60,7 +60,7 @@ async function oneRun(at, o, db, i) {
 /** The settlers run while it is grabbed; the close comes with the last answer, when most of the grants wait in Kafka. */
 async function closeRun(at, o, db, i) {
   const namespace = `c${i}_`;
-  const conf = await migrated(at, namespace);
+  const conf = await migrated(at, o, namespace);
   const settlers = startSettlers(at, o, conf);
   try {
     const rain = await runProgram(at, "redrain-bench-money",
@@ -94,7 +94,7 @@ export async function settle(o, places) {
   const value = best(runs.map((r) => r.product), "grants_per_s").grants_per_s;
   const reference = best(runs.map((r) => r.reference), "grants_per_s").grants_per_s;
   return {
-    bench: "settle", params: {grants: o.count, shards: o.shards, settlers: o.settlers, runs: o.runs, broker: env.REDRAIN_BROKER, binlog: true},
+    bench: "settle", params: {grants: o.count, shards: o.shards, settlers: o.settlers, connections: o.connections, runs: o.runs, broker: env.REDRAIN_BROKER, binlog: true},
     value, unit: "grants/s", reference: "settle_sql", reference_value: reference, ratio: round(value / reference),
     settled_ms: Math.min(...closes.map((c) => c.settled_ms)), settled_ms_all: closes.map((c) => c.settled_ms),
   };

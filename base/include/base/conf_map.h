@@ -93,6 +93,8 @@
       "must-arrive bytes waiting for one socket; more: closed with 4008")                          \
     X(limits, sndbuf_bytes, INT, "131072", 0, 16777216, "bytes", RESTART,                          \
       "SO_SNDBUF of a client socket; 0 leaves it to the kernel")                                   \
+    X(settler, connections, INT, "2", 1, 16, "connections", RESTART,                               \
+      "transactions at once, each of another partition on a connection of its own")                \
     X(settler, batch_max, INT, "1000", 1, 1000, "records", RESTART, "records per transaction")     \
     X(settler, batch_wait_ms, INT, "20", 0, 1000, "ms", RESTART,                                   \
       "longest wait for a batch to fill")                                                          \

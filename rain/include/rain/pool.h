@@ -92,6 +92,11 @@ struct pool_epoch {
     char mark[33];            /* random; another one after a wipe */
 };
 
+struct pool_user_total {
+    int64_t user_id;
+    int64_t total_fen;
+};
+
 struct pool_admin {
     void *impl;
     /* Rain time: Redis TIME. */
@@ -134,9 +139,9 @@ struct pool_admin {
     void (*unlock)(void *impl, const char *code, const char *owner);
     /* Markers redpkt:prepare:ok:{code} and redpkt:notify:{code} (value = owner of the start). */
     enum rr_err (*mark)(void *impl, const char *marker, const char *code, const char *value);
-    /* Statistics after COMMIT, set-if-greater: totals of a rain, total of a user. */
+    /* Statistics after COMMIT, set-if-greater: totals of a rain, totals of any number of users. */
     enum rr_err (*stats)(void *impl, const char *code, int64_t count, int64_t price_fen);
-    enum rr_err (*user_total)(void *impl, int64_t user_id, int64_t total_fen);
+    enum rr_err (*user_totals)(void *impl, const struct pool_user_total *totals, uint32_t n);
 };
 
 /* ---- asynchronous side ---- */

@@ -265,10 +265,10 @@ static enum rr_err stats(void *impl, const char *code, int64_t count, int64_t pr
     return RR_OK;
 }
 
-static enum rr_err user_total(void *impl, int64_t user_id, int64_t total_fen)
+static enum rr_err user_totals(void *impl, const struct pool_user_total *totals, uint32_t n)
 {
-    (void)user_id;
-    ((struct fakes *)impl)->user_total_fen = total_fen;
+    if (n)
+        ((struct fakes *)impl)->user_total_fen = totals[n - 1].total_fen;
     return RR_OK;
 }
 
@@ -351,7 +351,7 @@ void fakes_init(struct fakes *f)
                                   .unlock = unlock,
                                   .mark = mark,
                                   .stats = stats,
-                                  .user_total = user_total};
+                                  .user_totals = user_totals};
     f->notify = (struct rain_notify){
         .impl = f, .push_room = push_room, .push_users = push_users, .settle_lag = settle_lag};
 }

@@ -39,7 +39,7 @@ struct fakes {
     uint32_t user_pushes; /* users told */
     int64_t stats_count;  /* of the last stats() */
     int64_t stats_fen;
-    int64_t user_total_fen; /* of the last user_total() */
+    int64_t user_total_fen; /* the last of the last user_totals() */
     char locked_by[32];
     char prepare_ok[32];
     char notify_mark[32];

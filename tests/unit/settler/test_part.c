@@ -78,23 +78,23 @@ static void due_when_full_or_old(void **state)
     part_fini(&p);
 }
 
-static void full_at_two_batches_drained_at_half_of_one(void **state)
+static void full_at_sixteen_batches_drained_at_half_of_that(void **state)
 {
     struct part p = part_at(0);
 
     (void)state;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 64; i++) {
         assert_false(part_full(&p));
         assert_int_equal(offer(&p, i, 0), PART_TAKEN);
     }
     assert_true(part_full(&p));
-    part_settled(&p, 4, 4, 50);
+    part_settled(&p, 31, 31, 50);
     assert_false(part_drained(&p));
-    part_settled(&p, 2, 6, 60);
+    part_settled(&p, 1, 32, 60);
     assert_true(part_drained(&p));
-    assert_int_equal(p.next, 6);
-    assert_int_equal(released, 6);
-    assert_int_equal(p.items[0].offset, 6);
+    assert_int_equal(p.next, 32);
+    assert_int_equal(released, 32);
+    assert_int_equal(p.items[0].offset, 32);
     part_fini(&p);
 }
 
@@ -163,7 +163,7 @@ int main(void)
         cmocka_unit_test(offer_takes_only_the_next),
         cmocka_unit_test(push_goes_over_a_known_gap),
         cmocka_unit_test(due_when_full_or_old),
-        cmocka_unit_test(full_at_two_batches_drained_at_half_of_one),
+        cmocka_unit_test(full_at_sixteen_batches_drained_at_half_of_that),
         cmocka_unit_test(failed_waits_longer_each_time),
         cmocka_unit_test(moved_keeps_what_is_still_to_do),
         cmocka_unit_test(lag_is_the_age_of_the_oldest_unsettled),

@@ -166,7 +166,7 @@ static void start_settler(struct run *r)
     replace(&r->conf.kafka_bootstrap, rd_kafka_mock_cluster_bootstraps(env.mock));
     replace(&r->conf.kafka_topic, topic);
     replace(&r->conf.kafka_group, topic);
-    r->conf.settler_batch_max = 50; /* small: queues fill up, partitions are paused and resumed */
+    r->conf.settler_batch_max = 10; /* small: queues fill up, partitions are paused and resumed */
     r->conf.settler_task_interval_ms = 20;
     r->conf.settler_verify_interval_s = 1;
     r->conf.fence_wait_ms =

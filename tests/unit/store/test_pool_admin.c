@@ -364,11 +364,37 @@ static void stats_only_grow(void **state)
     assert_int_equal(pool->stats(pool->impl, "c1", 100, 1000000000000), RR_OK);
     assert_int_equal(stat_of("total_get_count", "c1"), 100);
     assert_true(stat_of("total_get_price", "c1") == 1000000000000);
-    assert_int_equal(pool->user_total(pool->impl, 7, 50), RR_OK);
-    assert_int_equal(pool->user_total(pool->impl, 7, 9), RR_OK);
+}
+
+static void user_total(int64_t user_id, int64_t total_fen)
+{
+    struct pool_user_total t = {.user_id = user_id, .total_fen = total_fen};
+
+    assert_int_equal(pool->user_totals(pool->impl, &t, 1), RR_OK);
+}
+
+/* More than go into one round trip, and the first call after Redis lost its scripts. */
+static void user_totals_only_grow(void **state)
+{
+    static struct pool_user_total many[1203];
+
+    (void)state;
+    user_total(7, 50);
+    user_total(7, 9);
     assert_int_equal(redis_do_int(&redis, "GET t1_redpkt:user_total:{7}"), 50);
-    assert_int_equal(pool->user_total(pool->impl, 7, 100), RR_OK);
+    user_total(7, 100);
     assert_int_equal(redis_do_int(&redis, "GET t1_redpkt:user_total:{7}"), 100);
+    for (uint32_t i = 0; i < RR_COUNTOF(many); i++)
+        many[i] = (struct pool_user_total){.user_id = 1 + i, .total_fen = 40 + i};
+    redis_do_str(&redis, "SCRIPT FLUSH");
+    assert_int_equal(pool->user_totals(pool->impl, many, RR_COUNTOF(many)), RR_OK);
+    assert_int_equal(redis_do_int(&redis, "GET t1_redpkt:user_total:{7}"), 100);
+    for (uint32_t i = 0; i < RR_COUNTOF(many); i += 13) {
+        if (i != 6)
+            assert_int_equal(redis_do_int(&redis, "GET t1_redpkt:user_total:{%u}", 1 + i), 40 + i);
+    }
+    assert_int_equal(redis_do_int(&redis, "GET t1_redpkt:user_total:{1203}"), 1242);
+    assert_int_equal(pool->user_totals(pool->impl, NULL, 0), RR_OK);
 }
 
 int main(void)
@@ -390,6 +416,7 @@ int main(void)
         cmocka_unit_test(lock_belongs_to_one_owner),
         cmocka_unit_test(mark_keeps_the_first_value),
         cmocka_unit_test(stats_only_grow),
+        cmocka_unit_test(user_totals_only_grow),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
