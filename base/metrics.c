@@ -90,9 +90,26 @@ static void reap_gauge(_Atomic int64_t *gauge)
     rr_metric_set(gauge, 0);
 }
 
+static uint64_t counted(const _Atomic uint64_t *counter)
+{
+    return __atomic_load_n((const uint64_t *)counter, __ATOMIC_RELAXED);
+}
+
+uint64_t rr_metrics_book_lost(struct rr_metrics *slot)
+{
+    uint64_t finished = counted(&slot->frames_sent_total) + counted(&slot->frames_dropped_total) +
+                        counted(&slot->frames_closed_total) + counted(&slot->frames_lost_total);
+    uint64_t expected = counted(&slot->frames_expected_total);
+    uint64_t lost = expected > finished ? expected - finished : 0;
+
+    rr_metric_add(&slot->frames_lost_total, lost);
+    return lost;
+}
+
 void rr_metrics_slot_reap(struct rr_metrics *slot)
 {
     reap_gauge(&slot->pid);
+    reap_gauge(&slot->pushed_us);
 #define REAP_COUNTER(field)
 #define REAP_GAUGE(field) reap_gauge(&slot->field);
 #define REAP_HISTOGRAM(field)

@@ -69,6 +69,7 @@ static struct room *room_get(struct hub *h, const char *room_id)
     r = rr_xcalloc(1, sizeof(*r));
     snprintf(r->id, sizeof(r->id), "%s", room_id);
     r->hub = h;
+    r->life = ++h->lives;
     r->waiting_tail = &r->waiting;
     r->jobs_tail = &r->jobs;
     r->online_told = -1;
@@ -103,8 +104,10 @@ void hub__fanout(struct room *r, struct rr_frame *frame, uint64_t latest_key)
     job->frame = rr_frame_ref(frame);
     job->latest_key = latest_key;
     job->n = r->members_n;
-    /* Who is first rotates, so nobody is always last. */
-    job->start = r->rotate++ % r->members_n;
+    /* Who is first rotates, so nobody is always last; in steps of the golden ratio, so that few fan-outs already reach all
+     * parts of a big room. */
+    job->start = (uint32_t)((uint64_t)r->rotate * r->members_n >> 32);
+    r->rotate += ROOM_ROTATE_STEP;
     *r->jobs_tail = job;
     r->jobs_tail = &job->next;
     r->hub->broadcasts++;
@@ -222,6 +225,7 @@ static void member_add(struct room *r, struct session *s)
     r->members_live++;
     r->hub->members++;
     session_set_state(s, SESSION_JOINED, r);
+    session_set_account(s, &r->delivery);
 }
 
 void hub_on_left(void *hub, struct session *s)
@@ -230,6 +234,7 @@ void hub_on_left(void *hub, struct session *s)
 
     (void)hub;
     RR_ASSERT(r->members[s->member_index] == s);
+    session_set_account(s, NULL);
     r->members[s->member_index] = NULL;
     r->members_live--;
     r->hub->members--;
@@ -416,7 +421,8 @@ static void room_count(struct room *r, int64_t now_us)
     r->counted_us = now_us;
     r->counted_members = r->members_live;
     r->count_inflight = true;
-    r->hub->opts.bus->count(r->hub->opts.bus->impl, r->id, r->members_live, on_count, t);
+    r->hub->opts.bus->count(r->hub->opts.bus->impl, r->id, r->members_live, r->life, &r->delivery,
+                            on_count, t);
 }
 
 void hub_tick(struct hub *h)

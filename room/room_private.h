@@ -16,6 +16,8 @@ enum {
     ROOM_RETRY_US = 500000,  /* a failed load is tried again after this */
 };
 
+#define ROOM_ROTATE_STEP UINT32_C(0x9e3779b9)
+
 /* Keys of unlogged pushes never meet those of tickers and counts. */
 #define ROOM_UNLOGGED_KEY (UINT64_C(1) << 63)
 
@@ -62,6 +64,8 @@ struct room {
     char id[RR_ROOM_ID_MAX + 1];
     struct hub *hub;
     enum feed_state feed;
+    uint64_t life;    /* tells this time of following the room from an earlier one */
+    struct delivery delivery;
     uint64_t load_no; /* of the latest load, unique in the hub; answers of older ones are ignored */
     uint64_t epoch;
     uint64_t seq;
@@ -79,7 +83,7 @@ struct room {
     uint32_t members_live;
     struct fanout *jobs; /* FIFO */
     struct fanout **jobs_tail;
-    uint32_t rotate;
+    uint32_t rotate; /* where the next fan-out starts, as a fraction of 2^32 of the members */
     int64_t online;
     int64_t online_told;
     int64_t counted_us;
@@ -95,6 +99,7 @@ struct hub {
     struct room *rooms;
     bool bus_up;
     uint64_t load_no;
+    uint64_t lives;
     uint32_t members; /* of all rooms */
     uint64_t broadcasts;
     uint64_t unlogged; /* numbers the keys of unlogged pushes */

@@ -22,7 +22,22 @@ struct session_table {
     uint32_t count;
     struct user_sessions *users;
     struct session_counters counters;
+    int64_t now_us; /* coarse */
 };
+
+/* Books n frames into the table's counters and into the account of the session's room. */
+#define BOOK(s, field, n)                                                                          \
+    do {                                                                                           \
+        (s)->table->counters.field += (n);                                                         \
+        if ((s)->account)                                                                          \
+            (s)->account->field += (n);                                                            \
+    } while (0)
+#define UNBOOK(s, field, n)                                                                        \
+    do {                                                                                           \
+        (s)->table->counters.field -= (n);                                                         \
+        if ((s)->account)                                                                          \
+            (s)->account->field -= (n);                                                            \
+    } while (0)
 
 enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s, int64_t *retry_after_ms)
 {
@@ -63,9 +78,30 @@ void session_table_destroy(struct session_table *t)
     free(t);
 }
 
-void session_table_set_queue_bytes(struct session_table *t, size_t queue_bytes)
+void session_table_set_queue(struct session_table *t, size_t queue_bytes, int64_t queue_age_us)
 {
     t->opts.queue_bytes = queue_bytes;
+    t->opts.queue_age_us = queue_age_us;
+}
+
+void session_table_set_now(struct session_table *t, int64_t now_us)
+{
+    t->now_us = now_us;
+}
+
+void session_set_account(struct session *s, struct delivery *account)
+{
+    uint32_t waiting = out_queue_count(&s->out);
+
+    if (s->account) {
+        s->account->queued -= waiting;
+        s->account->closed += waiting;
+    }
+    s->account = account;
+    if (account) {
+        account->expected += waiting;
+        account->queued += waiting;
+    }
 }
 
 static void table_grow(struct session_table *t)
@@ -143,8 +179,8 @@ static void queue_abandon(struct session *s)
 
     c->must_bytes -= s->out.must_bytes;
     n = out_queue_clear(&s->out);
-    c->queued -= n;
-    c->closed += n;
+    UNBOOK(s, queued, n);
+    BOOK(s, closed, n);
 }
 
 void session_set_state(struct session *s, enum session_state state, struct room *room)
@@ -239,55 +275,73 @@ bool session_may_enter(const struct session *s, const char *room_id)
 static bool write_through(struct session *s, struct rr_frame *frame)
 {
     const struct transport *tr = s->table->opts.transport;
-    struct session_counters *c = &s->table->counters;
 
     if (tr->write_now(tr->impl, s->conn, frame) != RR_OK)
         return false;
-    c->sent++;
-    c->sent_bytes += frame->len;
+    BOOK(s, sent, 1);
+    s->table->counters.sent_bytes += frame->len;
     return true;
+}
+
+/* What has to be done with a frame before its lane is asked; true: nothing is left to do. */
+static bool send_begin(struct session *s, struct rr_frame *frame)
+{
+    BOOK(s, expected, 1);
+    if (s->state == SESSION_CLOSING) {
+        BOOK(s, closed, 1);
+        return true;
+    }
+    return out_queue_empty(&s->out) && write_through(s, frame);
+}
+
+static void close_slow(struct session *s)
+{
+    s->table->counters.slow_closed++;
+    session_close(s, CLOSE_SLOW);
 }
 
 void session_send(struct session *s, struct rr_frame *frame)
 {
-    const struct transport *tr = s->table->opts.transport;
-    struct session_counters *c = &s->table->counters;
+    struct session_table *t = s->table;
 
-    c->expected++;
-    if (s->state == SESSION_CLOSING) {
-        c->closed++;
+    if (send_begin(s, frame))
+        return;
+    if (out_queue_push(&s->out, frame, t->opts.queue_bytes, t->now_us) != RR_OK) {
+        BOOK(s, closed, 1);
+        close_slow(s);
         return;
     }
-    if (out_queue_empty(&s->out) && write_through(s, frame))
-        return;
-    if (out_queue_push(&s->out, frame, s->table->opts.queue_bytes) != RR_OK) {
-        c->closed++;
-        c->slow_closed++;
-        session_close(s, CLOSE_SLOW);
-        return;
-    }
-    c->queued++;
-    c->must_bytes += frame->len;
-    tr->want_write(tr->impl, s->conn);
+    BOOK(s, queued, 1);
+    t->counters.must_bytes += frame->len;
+    t->opts.transport->want_write(t->opts.transport->impl, s->conn);
 }
 
 void session_send_latest(struct session *s, struct rr_frame *frame, uint64_t key)
 {
-    const struct transport *tr = s->table->opts.transport;
-    struct session_counters *c = &s->table->counters;
+    struct session_table *t = s->table;
     uint32_t dropped = 0;
 
-    c->expected++;
-    if (s->state == SESSION_CLOSING) {
-        c->closed++;
+    if (send_begin(s, frame))
         return;
-    }
-    if (out_queue_empty(&s->out) && write_through(s, frame))
+    dropped = out_queue_push_latest(&s->out, frame, key, t->now_us);
+    BOOK(s, dropped, dropped);
+    BOOK(s, queued, 1 - dropped);
+    t->opts.transport->want_write(t->opts.transport->impl, s->conn);
+}
+
+void session_expire(struct session *s)
+{
+    const struct session_table *t = s->table;
+    int64_t before_us = t->now_us - t->opts.queue_age_us;
+    uint32_t n = 0;
+
+    if (s->state == SESSION_CLOSING || !t->opts.queue_age_us)
         return;
-    dropped = out_queue_push_latest(&s->out, frame, key);
-    c->dropped += dropped;
-    c->queued += 1 - dropped;
-    tr->want_write(tr->impl, s->conn);
+    n = out_queue_expire_latest(&s->out, before_us);
+    BOOK(s, dropped, n);
+    UNBOOK(s, queued, n);
+    if (out_queue_since_us(&s->out) <= before_us)
+        close_slow(s);
 }
 
 void session_on_writable(struct session *s)
@@ -304,7 +358,7 @@ void session_on_writable(struct session *s)
             return;
         }
         out_queue_pop(&s->out);
-        c->queued--;
+        UNBOOK(s, queued, 1);
         c->must_bytes -= before - s->out.must_bytes;
     }
 }

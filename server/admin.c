@@ -3,6 +3,7 @@
 #include "admin_http.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "canary.h"
 #include "conf_share.h"
 #include "sweeper.h"
 
@@ -77,15 +78,24 @@ static void probe_start(struct admin *a)
     }
 }
 
-static uint32_t workers_with(const struct admin *a, bool redis)
+enum worker_sign { WORKER_RUNS, WORKER_HAS_REDIS, WORKER_HEARS_PUSHES };
+
+static bool worker_shows(const struct rr_metrics *m, enum worker_sign sign)
+{
+    switch (sign) {
+    case WORKER_RUNS: return m->pid != 0;
+    case WORKER_HAS_REDIS: return m->redis_up == 1;
+    case WORKER_HEARS_PUSHES: return canary_fresh(m, rr_mono_us(rr_clock_system()));
+    }
+    return false;
+}
+
+static uint32_t workers_with(const struct admin *a, enum worker_sign sign)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i + 1 < a->mapping->n; i++) {
-        struct rr_metrics *m = &a->mapping->slots[i];
-
-        n += redis ? m->redis_up == 1 : m->pid != 0;
-    }
+    for (uint32_t i = 0; i + 1 < a->mapping->n; i++)
+        n += worker_shows(&a->mapping->slots[i], sign);
     return n;
 }
 
@@ -94,12 +104,31 @@ static void line(struct rr_buf *out, bool ok, bool needed, const char *name, con
     rr_buf_printf(out, "[%s]%s %s\n", ok ? "+" : needed ? "-" : "!", name, text);
 }
 
+/* Only shown when one of them is not well. */
+static void worker_line(const struct admin *a, uint32_t slot, struct rr_buf *out)
+{
+    const struct rr_metrics *m = &a->mapping->slots[slot];
+    char name[24];
+    const char *text = "hears its pushes";
+
+    snprintf(name, sizeof(name), "worker %u", slot);
+    if (!worker_shows(m, WORKER_RUNS))
+        text = "starting";
+    else if (!worker_shows(m, WORKER_HAS_REDIS))
+        text = "waiting for redis";
+    else if (!worker_shows(m, WORKER_HEARS_PUSHES))
+        text = "does not hear its own pushes";
+    line(out, worker_shows(m, WORKER_HEARS_PUSHES), true, name, text);
+}
+
 bool admin_ready(struct admin *a, struct rr_buf *out)
 {
     uint32_t workers = a->mapping->n - 1;
-    uint32_t alive = workers_with(a, false);
-    uint32_t with_redis = workers_with(a, true);
-    bool core = alive == workers && with_redis == workers && !a->draining;
+    uint32_t alive = workers_with(a, WORKER_RUNS);
+    uint32_t with_redis = workers_with(a, WORKER_HAS_REDIS);
+    uint32_t hearing = workers_with(a, WORKER_HEARS_PUSHES);
+    bool core =
+        alive == workers && with_redis == workers && hearing == workers && !a->draining;
     bool books = a->probe.known && a->probe.mysql && a->probe.kafka;
 
     if (core && books)
@@ -107,6 +136,10 @@ bool admin_ready(struct admin *a, struct rr_buf *out)
     line(out, alive == workers, true, "workers", alive == workers ? "running" : "starting");
     line(out, with_redis == workers, true, "redis",
          with_redis == workers ? "ok" : "waiting for redis");
+    line(out, hearing == workers, true, "pushes",
+         hearing == workers ? "come back" : "what is published does not come back");
+    for (uint32_t i = 0; i < workers && (alive != workers || with_redis != workers || hearing != workers); i++)
+        worker_line(a, i, out);
     line(out, a->probe.mysql, !a->was_ready, "mysql",
          a->probe.mysql ? "ok" : "waiting for mysql: rain commands answer UNAVAILABLE");
     line(out, a->probe.kafka, !a->was_ready, "kafka",

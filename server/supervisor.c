@@ -205,10 +205,12 @@ static void child_ended(struct supervisor *s, pid_t pid, int status)
 {
     for (uint32_t i = 0; i < s->n; i++) {
         struct child *c = &s->children[i];
+        uint64_t lost = 0;
 
         if (c->pid != pid)
             continue;
         c->pid = 0;
+        lost = rr_metrics_book_lost(&s->metrics.slots[c->slot]);
         rr_metrics_slot_reap(&s->metrics.slots[c->slot]);
         conf_gauges(s);
         if (s->stopping)
@@ -222,9 +224,10 @@ static void child_ended(struct supervisor *s, pid_t pid, int status)
             close(c->listen_fd);
             c->listen_fd = -1;
         }
-        log_warn("child_ended", "%s slot %d pid %d %s %d, again in %d ms", c->role, c->slot,
-                 (int)pid, WIFSIGNALED(status) ? "signal" : "exit",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (int)c->backoff_ms);
+        log_warn("child_ended", "%s slot %d pid %d %s %d, %llu queued frames lost, again in %d ms",
+                 c->role, c->slot, (int)pid, WIFSIGNALED(status) ? "signal" : "exit",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                 (unsigned long long)lost, (int)c->backoff_ms);
         return;
     }
 }

@@ -72,6 +72,9 @@ static void session_look(struct worker *w, struct session *s, int64_t now_us)
         session_close(s, CLOSE_NO_PONG);
         return;
     }
+    session_expire(s);
+    if (s->state == SESSION_CLOSING)
+        return;
     if (now_us - s->pinged_us > c->server_ping_interval_ms * 1000) {
         s->pinged_us = now_us;
         ws_ping(w->ws, s->conn);
@@ -101,6 +104,19 @@ static void follow(_Atomic uint64_t *counter, uint64_t *told, uint64_t now)
     *told = now;
 }
 
+/* expected first: a worker that is killed in between leaves no frame that nobody expected. */
+static void publish_delivery(struct worker *w)
+{
+    const struct session_counters *c = session_table_counters(w->sessions);
+    struct rr_metrics *m = w->metrics;
+
+    follow(&m->frames_expected_total, &w->told.expected, c->expected);
+    follow(&m->frames_sent_total, &w->told.sent, c->sent);
+    follow(&m->frames_dropped_total, &w->told.dropped, c->dropped);
+    follow(&m->frames_closed_total, &w->told.closed, c->closed);
+    rr_metric_set(&m->frames_queued, (int64_t)c->queued);
+}
+
 static void publish_metrics(struct worker *w)
 {
     const struct session_counters *c = session_table_counters(w->sessions);
@@ -114,11 +130,8 @@ static void publish_metrics(struct worker *w)
     rr_metric_set(&m->redis_up, w->bus_up);
     rr_metric_set(&m->kafka_up, producer_up(w->producer));
     rr_metric_set(&m->outbound_queue_bytes, (int64_t)c->must_bytes);
-    follow(&m->frames_sent_total, &w->told.sent, c->sent);
+    publish_delivery(w);
     follow(&m->bytes_sent_total, &w->told.sent_bytes, c->sent_bytes);
-    follow(&m->frames_expected_total, &w->told.expected, c->expected);
-    follow(&m->frames_dropped_total, &w->told.dropped, c->dropped);
-    follow(&m->frames_closed_total, &w->told.closed, c->closed);
     follow(&m->slow_consumers_closed_total, &w->told.slow_closed, c->slow_closed);
     follow(&m->broadcasts_total, &w->told_broadcasts, hub_broadcasts(w->hub));
     follow(&m->redis_calls_total, &w->told_store.calls, sc.calls);
@@ -135,11 +148,13 @@ static void on_tick(uv_timer_t *t)
 
     rr_metric_observe_us(&w->metrics->loop_lag_seconds, now_us - w->tick_due_us);
     w->tick_due_us = now_us + TICK_MS * 1000;
+    session_table_set_now(w->sessions, now_us);
     grab_path_tick(w->grabs);
     risk_guard_tick(w->guard);
     hub_tick(w->hub);
     rain_watch_tick(w);
     wheel_turn(w);
+    canary_tick(&w->canary, w->bus_up);
     if (w->bus_up &&
         (w->offset_rtt_us == INT64_MAX || now_us - w->offset_asked_us > CLOCK_SAMPLE_US)) {
         w->offset_asked_us = now_us;
@@ -158,6 +173,7 @@ static void on_fanout(uv_idle_t *idle)
 
     if (!hub_run(w->hub, FANOUT_SLICE))
         uv_idle_stop(idle);
+    publish_delivery(w); /* what the supervisor finds, should this process die now */
 }
 
 static void fanout_work(void *arg)
@@ -200,6 +216,11 @@ static void bus_state(void *arg, bool up)
     w->bus_up = up;
     w->offset_asked_us = 0;
     hub_on_bus_state(w->hub, up);
+}
+
+static void bus_echo(void *arg, uint64_t number)
+{
+    canary_echo(&((struct worker *)arg)->canary, number);
 }
 
 /* ---- life ---- */
@@ -267,7 +288,8 @@ static void on_sighup(uv_signal_t *sig, int signum)
         rr_metric_add(&w->metrics->config_refused_total, 1);
         return;
     }
-    session_table_set_queue_bytes(w->sessions, (size_t)w->conf->limits_queue_bytes);
+    session_table_set_queue(w->sessions, (size_t)w->conf->limits_queue_bytes,
+                            w->conf->limits_queue_age_ms * 1000);
     db_pool_reload(w->db);
     risk_guard_reload(w->guard);
     log_notice("config_reloaded", "what reloads is in force");
@@ -285,6 +307,7 @@ static enum rr_err worker_connect(struct worker *w)
                                      .room_msg = bus_room_msg,
                                      .user_msg = bus_user_msg,
                                      .control = bus_control,
+                                     .echo = bus_echo,
                                      .state = bus_state};
     struct store_opts so = {.url = w->conf->redis_url,
                             .namespace_ = w->conf->server_namespace,
@@ -305,6 +328,7 @@ static enum rr_err worker_connect(struct worker *w)
         return err;
     w->bus = store_bus(w->store);
     w->pool = store_pool(w->store);
+    canary_init(&w->canary, w->clock, w->bus, w->metrics);
     return db_pool_create(&w->db, &w->loop, w->conf, w->metrics, w->name);
 }
 
@@ -318,6 +342,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
     w->sessions = session_table_create(&(struct session_table_opts){
         .transport = w->transport,
         .queue_bytes = (size_t)w->conf->limits_queue_bytes,
+        .queue_age_us = w->conf->limits_queue_age_ms * 1000,
         .left_room = hub_on_left,
     });
     w->hub = hub_create(&(struct hub_opts){
@@ -376,6 +401,7 @@ static void worker_stop(struct worker *w)
     db_pool_destroy(w->db);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     risk_guard_destroy(w->guard);
+    publish_delivery(w);
     hub_destroy(w->hub);
     session_table_destroy(w->sessions);
     rains_destroy(w->rains);

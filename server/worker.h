@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/metrics.h"
+#include "canary.h"
 #include "grab_path.h"
 #include "db_pool.h"
 #include "producer.h"
@@ -52,6 +53,7 @@ struct worker {
     struct session_counters told; /* as last added to the metrics */
     struct store_counters told_store;
     uint64_t told_broadcasts;
+    struct canary canary;
     uint32_t wheel_slot;
     bool bus_up;
     bool draining;

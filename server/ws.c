@@ -9,6 +9,7 @@
 #include "risk/address.h"
 #include "tls.h"
 #include "worker.h"
+#include "ws_direct.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,7 +34,9 @@ struct ws_conn {
     size_t rx_len;
     enum close_code close_code; /* 0: open */
     bool close_sent;
-    bool broken; /* a write failed: nothing more goes out */
+    bool peer_left; /* his close frame came: nothing may follow our answer to it */
+    bool broken;    /* a write failed: nothing more goes out */
+    bool direct;    /* frames go around lws; never under TLS */
 };
 
 struct ws {
@@ -59,25 +62,52 @@ static struct ws *ws_of(struct lws *wsi)
 
 /* ---- transport ---- */
 
-static enum rr_err transport_write_now(void *impl, void *conn, struct rr_frame *frame)
+static bool socket_held(void *conn)
 {
-    struct ws_conn *c = conn;
-    int n = 0;
+    return lws_partial_buffered(((struct ws_conn *)conn)->wsi);
+}
 
-    (void)impl;
-    if (c->broken || c->close_code)
-        return RR_CLOSED;
+static ssize_t socket_send(void *conn, const uint8_t *p, size_t n)
+{
+    return send(lws_get_socket_fd(((struct ws_conn *)conn)->wsi), p, n,
+                MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The WebSocket role passes HTTP writes through as they are; what the socket does not take is kept in front of all else. */
+static bool socket_hold(void *conn, uint8_t *p, size_t n)
+{
+    return lws_write(((struct ws_conn *)conn)->wsi, p, n, LWS_WRITE_HTTP) >= 0;
+}
+
+static const struct direct_port direct_port = {
+    .held = socket_held, .send = socket_send, .hold = socket_hold};
+
+/* Server frames are unmasked: lws writes the same header bytes in front of the shared payload every time. */
+static enum rr_err lws_way(struct ws_conn *c, struct rr_frame *frame)
+{
     if (lws_partial_buffered(c->wsi))
         return RR_BUSY;
-    /* Server frames are unmasked: lws writes the same header bytes in front of the shared payload
-     * every time. */
-    n = lws_write(c->wsi, rr_frame_payload(frame), frame->len, LWS_WRITE_BINARY);
-    if (n < 0) {
+    return lws_write(c->wsi, rr_frame_payload(frame), frame->len, LWS_WRITE_BINARY) < 0 ? RR_CLOSED
+                                                                                        : RR_OK;
+}
+
+static enum rr_err transport_write_now(void *impl, void *conn, struct rr_frame *frame)
+{
+    struct ws *ws = impl;
+    struct ws_conn *c = conn;
+    bool cut = false;
+    enum rr_err err = RR_OK;
+
+    if (c->broken || c->close_code || c->peer_left)
+        return RR_CLOSED;
+    err = c->direct ? direct_write(&direct_port, c, frame, &cut) : lws_way(c, frame);
+    if (cut)
+        rr_metric_add(&ws->worker->metrics->short_sends_total, 1);
+    if (err == RR_CLOSED) {
         c->broken = true;
         lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-        return RR_CLOSED;
     }
-    return RR_OK;
+    return err;
 }
 
 static void transport_want_write(void *impl, void *conn)
@@ -108,7 +138,7 @@ void ws_ping(struct ws *ws, void *conn)
     unsigned char buf[LWS_PRE + 1] = {0};
 
     (void)ws;
-    if (!c->broken && !c->close_code && !lws_partial_buffered(c->wsi) &&
+    if (!c->broken && !c->close_code && !c->peer_left && !lws_partial_buffered(c->wsi) &&
         lws_write(c->wsi, buf + LWS_PRE, 1, LWS_WRITE_PING) < 0) {
         c->broken = true;
         lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
@@ -202,6 +232,7 @@ static void on_established(struct ws *ws, struct lws *wsi, struct ws_conn *c)
 
     memset(c, 0, sizeof(*c));
     c->wsi = wsi;
+    c->direct = w->conf->server_direct_send && !lws_is_ssl(wsi);
     s = session_create(w->sessions, c, rr_mono_us(w->clock));
     c->session_id = s->id;
     s->address = client_address(ws, wsi);
@@ -271,7 +302,7 @@ static int send_close(struct lws *wsi, struct ws_conn *c)
     size_t len = strlen(name) < 120 ? strlen(name) : 120;
     unsigned char buf[LWS_PRE + 4 + 120];
 
-    if (c->close_sent)
+    if (c->close_sent || c->peer_left)
         return 0;
     c->close_sent = true;
     buf[LWS_PRE] = 0x88; /* FIN, opcode close */
@@ -291,7 +322,7 @@ static int on_writable(struct ws *ws, struct lws *wsi, struct ws_conn *c)
         return send_close(wsi, c);
     if (c->broken)
         return -1;
-    if (s)
+    if (s && !c->peer_left)
         session_on_writable(s);
     return 0;
 }
@@ -312,6 +343,7 @@ static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
         return 0;
     }
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        c->peer_left = true;
         return c->close_sent ? -1 : 0; /* the answer to ours ends it; lws answers his */
     case LWS_CALLBACK_SERVER_WRITEABLE: return on_writable(ws_of(wsi), wsi, c);
     case LWS_CALLBACK_CLOSED: on_closed(ws_of(wsi), c); return 0;

@@ -258,15 +258,26 @@ static void bus_control(void *impl, struct rr_slice payload)
 /* ---- presence, time, lag ---- */
 
 void store__room_count_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
-                            const char *worker, uint32_t members)
+                            const char *worker, uint32_t members, uint64_t life,
+                            const struct delivery *d)
 {
-    struct store_key key = key_room(ns, room_id, "count");
+    struct store_key keys[2];
 
-    redis_cmd_keys(cmd, &key, 1);
+    keys[0] = key_room(ns, room_id, "count");
+    keys[1] = key_room(ns, room_id, "delivery");
+    redis_cmd_keys(cmd, keys, 2);
     redis_cmd_str(cmd, worker);
     redis_cmd_int(cmd, members);
     redis_cmd_int(cmd, ROOM_COUNT_FRESH_MS);
     redis_cmd_int(cmd, ROOM_COUNT_FORGET_MS);
+    if (!d)
+        return;
+    redis_cmd_int(cmd, (int64_t)life);
+    redis_cmd_int(cmd, (int64_t)d->expected);
+    redis_cmd_int(cmd, (int64_t)d->sent);
+    redis_cmd_int(cmd, (int64_t)d->dropped);
+    redis_cmd_int(cmd, (int64_t)d->closed);
+    redis_cmd_int(cmd, (int64_t)d->queued);
 }
 
 static void on_count(void *arg, enum rr_err err, const redisReply *r)
@@ -281,15 +292,15 @@ static void on_count(void *arg, enum rr_err err, const redisReply *r)
     free(call);
 }
 
-static void bus_count(void *impl, const char *room_id, uint32_t members, bus_count_fn done,
-                      void *arg)
+static void bus_count(void *impl, const char *room_id, uint32_t members, uint64_t life,
+                      const struct delivery *delivery, bus_count_fn done, void *arg)
 {
     struct store_async *s = impl;
     struct bus_call *call = call_new(s, arg);
     struct redis_cmd cmd = {0};
 
     call->count = done;
-    store__room_count_args(&cmd, s->ns, room_id, s->worker_name, members);
+    store__room_count_args(&cmd, s->ns, room_id, s->worker_name, members, life, delivery);
     redis_conn_call(s->cmd, &script_room_count, &cmd, on_count, call);
 }
 
@@ -340,6 +351,23 @@ void store_async_settle_lag(struct store_async *s, store_lag_fn done, void *arg)
     redis_conn_call(s->cmd, NULL, &cmd, on_lag, call);
 }
 
+static void bus_echo(void *impl, uint64_t number)
+{
+    struct store_async *s = impl;
+    struct redis_cmd cmd = {0};
+
+    redis_cmd_strs(&cmd, "PUBLISH", key_echo(s->ns, s->worker_name).s, (char *)NULL);
+    redis_cmd_int(&cmd, (int64_t)number);
+    redis_conn_call(s->cmd, NULL, &cmd, NULL, NULL);
+}
+
+static void bus_resubscribe(void *impl)
+{
+    struct store_async *s = impl;
+
+    redis_conn_renew(s->sub, "pushes do not come back");
+}
+
 void store__bus_init(struct store_async *s)
 {
     s->bus = (struct room_bus){
@@ -354,5 +382,7 @@ void store__bus_init(struct store_async *s)
         .control = bus_control,
         .count = bus_count,
         .time = bus_time,
+        .echo = bus_echo,
+        .resubscribe = bus_resubscribe,
     };
 }

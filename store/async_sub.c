@@ -50,7 +50,7 @@ void store__bus_resubscribe(struct store_async *s)
     struct sub_room *next = NULL;
 
     redis_cmd_strs(&cmd, "SUBSCRIBE", key_global(s->ns, "users").s, key_global(s->ns, "control").s,
-                   (char *)NULL);
+                   key_echo(s->ns, s->worker_name).s, (char *)NULL);
     HASH_ITER (hh, s->rooms, r, next) {
         redis_cmd_str(&cmd, key_room(s->ns, r->id, "ch").s);
         if (cmd.argc < SUBSCRIBE_CHUNK)
@@ -83,6 +83,14 @@ static void on_user_push(void *arg, int64_t user_id, struct rr_slice biz_code,
         s->events.user_msg(s->events.arg, user_id, biz_code, payload);
 }
 
+static void on_echo(struct store_async *s, struct rr_slice bytes)
+{
+    char text[24];
+
+    if (s->events.echo && rr_slice_copy(bytes, text, sizeof(text)))
+        s->events.echo(s->events.arg, strtoull(text, NULL, 10));
+}
+
 static void on_message(struct store_async *s, struct rr_slice channel, struct rr_slice bytes)
 {
     char room_id[RR_ROOM_ID_MAX + 1];
@@ -95,6 +103,8 @@ static void on_message(struct store_async *s, struct rr_slice channel, struct rr
     } else if (rr_slice_eq_str(channel, key_global(s->ns, "control").s)) {
         if (s->events.control)
             s->events.control(s->events.arg, bytes);
+    } else if (rr_slice_eq_str(channel, key_echo(s->ns, s->worker_name).s)) {
+        on_echo(s, bytes);
     } else if (key_channel_room(s->ns, channel.p, channel.len, room_id)) {
         HASH_FIND_STR(s->rooms, room_id, r);
         err = bus_parse(bytes, &m);
@@ -123,5 +133,8 @@ void store__bus_on_push(void *arg, const redisReply *reply)
         HASH_FIND_STR(s->rooms, room_id, r);
         if (r && s->events.subscribed)
             s->events.subscribed(s->events.arg, room_id);
+    } else if (rr_slice_eq_str(kind, "subscribe") && s->up && s->events.echo &&
+               rr_slice_eq_str(channel, key_echo(s->ns, s->worker_name).s)) {
+        s->events.echo(s->events.arg, 0);
     }
 }

@@ -59,6 +59,11 @@ struct store_key key_user_log(const char *ns, int64_t user_id)
     return make("%suser:{%" PRId64 "}:log", ns, user_id);
 }
 
+struct store_key key_echo(const char *ns, const char *worker)
+{
+    return make("%secho:%s", ns, worker);
+}
+
 struct store_key key_global(const char *ns, const char *name)
 {
     return make("%s%s", ns, name);

@@ -27,6 +27,8 @@ struct store_key key_room(const char *ns, const char *room_id, const char *part)
 /* redpkt:risk:{<name>:<window>} */
 struct store_key key_risk(const char *ns, const char *name, int64_t window);
 struct store_key key_user_log(const char *ns, int64_t user_id);
+/* The channel of a worker to itself. */
+struct store_key key_echo(const char *ns, const char *worker);
 /* users, control, settler:lag, settler:metrics:<name> */
 struct store_key key_global(const char *ns, const char *name);
 

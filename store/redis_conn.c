@@ -507,6 +507,12 @@ void redis_conn_create(struct redis_conn **out, const struct redis_conn_opts *op
     *out = c;
 }
 
+void redis_conn_renew(struct redis_conn *c, const char *why)
+{
+    if (!c->closing)
+        drop(c, why);
+}
+
 bool redis_conn_up(const struct redis_conn *c)
 {
     return c->state == CONN_UP;

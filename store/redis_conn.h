@@ -56,6 +56,8 @@ void redis_conn_call(struct redis_conn *c, const struct store_script *script, st
 void redis_conn_post(struct redis_conn *c, struct redis_cmd *cmd);
 /* Writes now instead of at the end of the loop's turn: for measuring round trips. */
 void redis_conn_flush(struct redis_conn *c);
+/* Drops the connection as if it had broken; the next connect is planned as always. */
+void redis_conn_renew(struct redis_conn *c, const char *why);
 bool redis_conn_up(const struct redis_conn *c);
 void redis_conn_counters(const struct redis_conn *c, struct redis_conn_counters *out);
 /* Answers what is in flight, then calls closed and frees c. No state() any more. */

@@ -58,6 +58,7 @@ void store__room_push_args(struct redis_cmd *cmd, const char *ns, const char *ro
                            const char *biz_code, struct rr_slice payload, const char *keep_code,
                            bool final);
 void store__room_count_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
-                            const char *worker, uint32_t members);
+                            const char *worker, uint32_t members, uint64_t life,
+                            const struct delivery *d);
 
 #endif

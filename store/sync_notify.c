@@ -145,7 +145,7 @@ enum rr_err store_sync_online(struct store_sync *s, const char *room_id, int64_t
     redisReply *r = NULL;
     enum rr_err err = RR_OK;
 
-    store__room_count_args(&cmd, s->ns, room_id, "", 0);
+    store__room_count_args(&cmd, s->ns, room_id, "", 0, 0, NULL);
     err = sync__call(s, &script_room_count, &cmd, &r);
     if (err)
         return err;

@@ -376,11 +376,12 @@ static void op_room(void)
     }
     case 2:
         cmp_word("members");
+        cmp_word("delivery");
         cmp_word("%s", sim_chance(0.3) ? "" : users[sim_rand(4)]);
         cmp_word("%" PRIu64, sim_rand(1000));
         cmp_word("15000");
         cmp_word("%d", 30000);
-        cmp_run(&script_room_count, 1);
+        cmp_run(&script_room_count, 2);
         break;
     default:
         cmp_word("userlog");

@@ -25,6 +25,8 @@
       "folder of the static pages; empty: none are served")                                        \
     X(server, max_connections, INT, "16000", 1, 10000000, "sockets", RESTART,                      \
       "per worker; more are refused with 4504")                                                    \
+    X(server, direct_send, BOOL, "true", 0, 1, "", RESTART,                                        \
+      "frames go straight to plain sockets; false: through libwebsockets, as always under TLS")    \
     X(server, hello_timeout_ms, INT, "10000", 100, 600000, "ms", RELOAD,                           \
       "a socket without HELLO is closed after this")                                               \
     X(server, ping_interval_ms, INT, "30000", 1000, 600000, "ms", RELOAD,                          \
@@ -91,6 +93,8 @@
     X(limits, say_per_s, INT, "2", 1, 1000, "1/s", RESTART, "chat messages per connection")        \
     X(limits, queue_bytes, INT, "262144", 4096, 16777216, "bytes", RESTART,                        \
       "must-arrive bytes waiting for one socket; more: closed with 4008")                          \
+    X(limits, queue_age_ms, INT, "20000", 1000, 600000, "ms", RELOAD,                              \
+      "longest a must-arrive frame waits for its socket; longer: closed with 4008")                \
     X(limits, sndbuf_bytes, INT, "131072", 0, 16777216, "bytes", RESTART,                          \
       "SO_SNDBUF of a client socket; 0 leaves it to the kernel")                                   \
     X(settler, connections, INT, "2", 1, 16, "connections", RESTART,                               \

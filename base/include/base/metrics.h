@@ -31,6 +31,7 @@ struct rr_histogram {
 /* One slot: one process. */
 struct rr_metrics {
     _Alignas(64) _Atomic int64_t pid; /* 0: nobody is running in this slot */
+    _Atomic int64_t pushed_us;        /* workers: monotonic time of the last push that came back; 0: none */
 #define X(field, type, help) METRIC_T_##type field;
     METRIC_MAP(X)
 #undef X
@@ -64,6 +65,8 @@ void rr_metrics_mapping_close(struct rr_metrics_mapping *m);
 
 /* A process died: its gauges become 0, its counters stay so that sums never go back. */
 void rr_metrics_slot_reap(struct rr_metrics *slot);
+/* Before that: the frames that the dead process had expected and not finished are lost with it. Returns how many. */
+uint64_t rr_metrics_book_lost(struct rr_metrics *slot);
 
 /* Text format 0.0.4: every metric summed over n slots, redrain_build_info, and redrain_process_up
  * per slot. */

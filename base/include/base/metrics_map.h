@@ -17,15 +17,19 @@
     X(joins_total, COUNTER, "answered JOINs")                                                      \
     X(frames_received_total, COUNTER, "client messages")                                           \
     X(frames_sent_total, COUNTER, "frames handed to the socket")                                   \
+    X(short_sends_total, COUNTER, "frames that a socket took only in part at first")               \
     X(bytes_received_total, COUNTER, "bytes of client messages")                                   \
     X(bytes_sent_total, COUNTER, "bytes of frames handed to the socket")                           \
     X(protocol_errors_total, COUNTER, "messages that did not parse")                               \
     X(rate_limited_total, COUNTER, "commands over a limit")                                        \
     X(broadcasts_total, COUNTER, "fan-outs started")                                               \
     X(frames_expected_total, COUNTER,                                                              \
-      "frames meant for sessions: sent + dropped + closed + queued")                               \
-    X(frames_dropped_total, COUNTER, "latest-wins frames replaced before they were sent")          \
+      "frames meant for sessions: sent + dropped + closed + queued + lost")                        \
+    X(frames_dropped_total, COUNTER, "latest-wins frames replaced or too old before they were sent") \
     X(frames_closed_total, COUNTER, "frames still queued when their session closed")               \
+    X(frames_lost_total, COUNTER,                                                                  \
+      "frames that were queued in a worker when it died, booked by the supervisor")                \
+    X(frames_queued, GAUGE, "frames waiting for sockets, in both lanes")                           \
     X(outbound_queue_bytes, GAUGE, "must-arrive bytes waiting for sockets")                        \
     X(slow_consumers_closed_total, COUNTER, "sockets closed with 4008")                            \
     X(grabs_total, COUNTER, "GRAB messages")                                                       \
@@ -41,6 +45,9 @@
     X(redis_errors_total, COUNTER, "error replies and lost calls")                                 \
     X(redis_reconnects_total, COUNTER, "times the connection came up again")                       \
     X(redis_call_seconds, HISTOGRAM, "sent to reply")                                              \
+    X(pushes_up, GAUGE, "1 when what the worker publishes to itself comes back")                   \
+    X(pushes_lost_total, COUNTER, "times the subscriber connection brought no push any more")      \
+    X(push_seconds, HISTOGRAM, "published to oneself and back through Redis")                      \
     X(kafka_up, GAUGE,                                                                             \
       "processes that reach Kafka: workers by their reports, the admin child by asking")           \
     X(kafka_produced_total, COUNTER, "records handed to the producer")                             \

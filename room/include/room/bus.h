@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "room/delivery.h"
 
 /* A push. Position of a client is (epoch, seq); epoch: 64 random bits made with the room's meta. 0,
  * 0: not logged. */
@@ -55,6 +56,8 @@ struct room_bus_events {
     void (*user_msg)(void *arg, int64_t user_id, struct rr_slice biz_code, struct rr_slice payload);
     void (*control)(void *arg,
                     struct rr_slice payload); /* user- and room-wide actions, to every worker */
+    /* Our own echo() came back; 0: its channel is subscribed now. May be NULL. */
+    void (*echo)(void *arg, uint64_t number);
     /* The command or the subscriber connection came up or went down. After going up every room is
      * subscribed again. */
     void (*state)(void *arg, bool up);
@@ -82,9 +85,15 @@ struct room_bus {
     /* Takes what waits for a user (reads and deletes). */
     void (*user_log)(void *impl, int64_t user_id, bus_user_log_fn done, void *arg);
     void (*control)(void *impl, struct rr_slice payload);
-    /* Writes this worker's member count and answers the sum of the fields younger than 5 s. */
-    void (*count)(void *impl, const char *room_id, uint32_t members, bus_count_fn done, void *arg);
+    /* Writes this worker's member count and answers the sum of the fields younger than 5 s. Also writes what became of the
+     * room's frames here since the worker met it; life tells two such times of one worker apart. */
+    void (*count)(void *impl, const char *room_id, uint32_t members, uint64_t life,
+                  const struct delivery *delivery, bus_count_fn done, void *arg);
     void (*time)(void *impl, bus_time_fn done, void *arg);
+    /* Publishes a number (not 0) to ourselves. */
+    void (*echo)(void *impl, uint64_t number);
+    /* Makes the subscriber connection anew: state(false), then as at the start. */
+    void (*resubscribe)(void *impl);
 };
 
 #endif

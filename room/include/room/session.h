@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/frame.h"
 #include "protocol/msg.h"
+#include "room/delivery.h"
 #include "room/out_queue.h"
 
 enum session_state { SESSION_NEW, SESSION_AUTHED, SESSION_JOINED, SESSION_CLOSING };
@@ -66,6 +67,7 @@ struct session {
     struct session_table *table;
     struct session *user_next; /* other sockets of the same user */
     struct room *room;         /* JOINED only */
+    struct delivery *account;  /* of the room, kept beside the table's counters; NULL: none */
     uint32_t member_index;     /* in room->members */
     uint32_t join_no;          /* counts JOINs and LEAVEs: only the latest JOIN takes effect */
     int64_t opened_us;
@@ -98,6 +100,7 @@ struct session_counters {
 struct session_table_opts {
     const struct transport *transport;
     size_t queue_bytes; /* must-arrive bytes per session */
+    int64_t queue_age_us; /* longest a frame waits for its socket; 0: no bound */
     /* Called when a session leaves JOINED, before it changes (the room's own list is already
      * updated). */
     void (*left_room)(void *arg, struct session *s);
@@ -106,7 +109,9 @@ struct session_table_opts {
 
 struct session_table *session_table_create(const struct session_table_opts *o);
 void session_table_destroy(struct session_table *t); /* all sessions must be gone */
-void session_table_set_queue_bytes(struct session_table *t, size_t queue_bytes);
+void session_table_set_queue(struct session_table *t, size_t queue_bytes, int64_t queue_age_us);
+/* The time that waiting frames are stamped with; coarse: once per tick. */
+void session_table_set_now(struct session_table *t, int64_t now_us);
 
 struct session *session_create(struct session_table *t, void *conn, int64_t now_us);
 /* Frees; the id is dead from now on. */
@@ -131,6 +136,10 @@ void session_send(struct session *s, struct rr_frame *frame);
 void session_send_latest(struct session *s, struct rr_frame *frame, uint64_t key);
 /* The socket takes bytes: sends what waits. */
 void session_on_writable(struct session *s);
+/* What waits too long: a must-arrive frame closes the session with 4008, latest-wins frames are dropped. From a coarse wheel. */
+void session_expire(struct session *s);
+/* Books what is sent to s into a room's account too: what waits for him moves into it, and out of it (as closed) with NULL. */
+void session_set_account(struct session *s, struct delivery *account);
 /* Marks; leaves every list at once; the socket follows asynchronously. Repeatable (the first code
  * stays). */
 void session_close(struct session *s, enum close_code code);

@@ -103,6 +103,22 @@ static void every_line_is_a_sample_or_a_comment(void **state)
     rr_metrics_mapping_close(&m);
 }
 
+static void what_a_dead_process_had_queued_is_lost(void **state)
+{
+    struct rr_metrics m = {.frames_expected_total = 100,
+                           .frames_sent_total = 80,
+                           .frames_dropped_total = 3,
+                           .frames_closed_total = 10};
+
+    (void)state;
+    assert_int_equal(rr_metrics_book_lost(&m), 7);
+    assert_int_equal(m.frames_lost_total, 7);
+    assert_int_equal(rr_metrics_book_lost(&m), 0);
+    m.frames_sent_total += 5; /* killed while it told: never less than nothing */
+    assert_int_equal(rr_metrics_book_lost(&m), 0);
+    assert_int_equal(m.frames_lost_total, 7);
+}
+
 static void reap_keeps_counters_and_clears_gauges(void **state)
 {
     struct rr_metrics_mapping m = make(1);
@@ -177,6 +193,7 @@ int main(void)
         cmocka_unit_test(sum_over_slots_is_shown),
         cmocka_unit_test(histogram_is_cumulative_in_seconds),
         cmocka_unit_test(every_line_is_a_sample_or_a_comment),
+        cmocka_unit_test(what_a_dead_process_had_queued_is_lost),
         cmocka_unit_test(reap_keeps_counters_and_clears_gauges),
         cmocka_unit_test(child_shares_the_mapping),
         cmocka_unit_test(attach_refuses_another_layout),

@@ -206,15 +206,16 @@ static void bus_user_log(void *impl, int64_t user_id, bus_user_log_fn done, void
     *l = (struct fake_user_log){.user_id = user_id, .done = done, .arg = arg};
 }
 
-static void bus_count(void *impl, const char *room_id, uint32_t members, bus_count_fn done,
-                      void *arg)
+static void bus_count(void *impl, const char *room_id, uint32_t members, uint64_t life,
+                      const struct delivery *delivery, bus_count_fn done, void *arg)
 {
     struct fake_bus *b = impl;
     struct fake_count *c = &b->counts[b->counts_n++ % FAKE_CALLS_MAX];
 
     if (c->done)
         fake_bus_count(b, b->counts_n - 1, RR_UNAVAILABLE, 0);
-    *c = (struct fake_count){.members = members, .done = done, .arg = arg};
+    *c = (struct fake_count){
+        .members = members, .life = life, .delivery = *delivery, .done = done, .arg = arg};
     copy_id(c->room_id, room_id);
 }
 
@@ -222,6 +223,16 @@ static void bus_time(void *impl, bus_time_fn done, void *arg)
 {
     (void)impl;
     done(arg, RR_UNAVAILABLE, 0, 0, 0);
+}
+
+static void bus_echo(void *impl, uint64_t number)
+{
+    ((struct fake_bus *)impl)->echoed = number;
+}
+
+static void bus_resubscribe(void *impl)
+{
+    ((struct fake_bus *)impl)->resubscribes++;
 }
 
 void fake_bus_init(struct fake_bus *b)
@@ -237,7 +248,9 @@ void fake_bus_init(struct fake_bus *b)
                                .user_log = bus_user_log,
                                .control = bus_control,
                                .count = bus_count,
-                               .time = bus_time};
+                               .time = bus_time,
+                               .echo = bus_echo,
+                               .resubscribe = bus_resubscribe};
 }
 
 void fake_bus_load(struct fake_bus *b, uint32_t n, enum rr_err err,

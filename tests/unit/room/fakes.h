@@ -67,6 +67,8 @@ struct fake_load {
 struct fake_count {
     char room_id[RR_ROOM_ID_MAX + 1];
     uint32_t members;
+    uint64_t life;
+    struct delivery delivery;
     bus_count_fn done;
     void *arg;
 };
@@ -95,6 +97,8 @@ struct fake_bus {
     struct room_bus bus;
     uint32_t subscribes;
     uint32_t unsubscribes;
+    uint64_t echoed; /* the last number published to ourselves */
+    uint32_t resubscribes;
     struct fake_load loads[FAKE_CALLS_MAX];
     uint32_t loads_n;
     struct fake_count counts[FAKE_CALLS_MAX];

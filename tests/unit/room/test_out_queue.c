@@ -25,14 +25,14 @@ static void push(struct out_queue *q, const char *text)
 {
     struct rr_frame *f = frame(text);
 
-    assert_int_equal(out_queue_push(q, f, 1000), RR_OK);
+    assert_int_equal(out_queue_push(q, f, 1000, 0), RR_OK);
     rr_frame_unref(&f);
 }
 
 static uint32_t push_latest(struct out_queue *q, const char *text, uint64_t key)
 {
     struct rr_frame *f = frame(text);
-    uint32_t dropped = out_queue_push_latest(q, f, key);
+    uint32_t dropped = out_queue_push_latest(q, f, key, 0);
 
     rr_frame_unref(&f);
     return dropped;
@@ -85,14 +85,14 @@ static void test_cap_in_bytes(void **state)
     struct rr_frame *f = frame("0123456789");
 
     (void)state;
-    assert_int_equal(out_queue_push(&q, f, 25), RR_OK);
-    assert_int_equal(out_queue_push(&q, f, 25), RR_OK);
-    assert_int_equal(out_queue_push(&q, f, 25), RR_FULL);
+    assert_int_equal(out_queue_push(&q, f, 25, 0), RR_OK);
+    assert_int_equal(out_queue_push(&q, f, 25, 0), RR_OK);
+    assert_int_equal(out_queue_push(&q, f, 25, 0), RR_FULL);
     assert_int_equal(q.must_n, 2);
     assert_int_equal(f->refs, 3); /* nothing was taken by the refused push */
     out_queue_pop(&q);
     assert_int_equal(f->refs, 2);
-    assert_int_equal(out_queue_push(&q, f, 20), RR_OK); /* exactly full */
+    assert_int_equal(out_queue_push(&q, f, 20, 0), RR_OK); /* exactly full */
     assert_int_equal(out_queue_clear(&q), 2);
     assert_int_equal(f->refs, 1);
     rr_frame_unref(&f);

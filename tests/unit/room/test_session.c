@@ -372,6 +372,74 @@ static void test_slow_reader_is_closed(void **state)
     assert_exact(14);
 }
 
+static void test_who_waits_too_long_is_closed(void **state)
+{
+    struct session *s = open_as(0, 7);
+    struct session *idle = open_as(1, 8);
+
+    (void)state;
+    session_table_set_queue(f->t, 1000, 5000);
+    session_table_set_now(f->t, 1000);
+    f->conns[0].busy = true;
+    session_send(s, f->f);
+    session_table_set_now(f->t, 3000);
+    session_send(s, f->f);
+    session_table_set_now(f->t, 5999);
+    session_expire(s);
+    assert_int_equal(s->state, SESSION_AUTHED);
+    f->conns[0].busy = false; /* the first one leaves: the second waits since 3000 */
+    f->conns[0].broken = false;
+    session_on_writable(s);
+    f->conns[0].busy = true;
+    session_send(s, f->f);
+    session_table_set_now(f->t, 10998);
+    session_expire(s);
+    assert_int_equal(s->state, SESSION_AUTHED);
+    session_table_set_now(f->t, 10999);
+    session_expire(s);
+    session_expire(idle); /* nothing waits for him */
+    assert_int_equal(idle->state, SESSION_AUTHED);
+    assert_int_equal(f->conns[0].close_code, CLOSE_SLOW);
+    assert_int_equal(session_table_counters(f->t)->slow_closed, 1);
+    assert_exact(3);
+}
+
+static void test_old_latest_frames_are_dropped(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    session_table_set_queue(f->t, 1000, 5000);
+    session_table_set_now(f->t, 1000);
+    f->conns[0].busy = true;
+    session_send_latest(s, f->f, 1);
+    session_send_latest(s, f->f, 2);
+    session_table_set_now(f->t, 4000);
+    session_send_latest(s, f->f, 2); /* a new frame of an old key is new */
+    session_table_set_now(f->t, 6000);
+    session_expire(s);
+    assert_int_equal(s->state, SESSION_AUTHED);
+    assert_int_equal(session_table_counters(f->t)->dropped, 2);
+    assert_int_equal(session_table_counters(f->t)->queued, 1);
+    assert_exact(3);
+    f->conns[0].busy = false;
+    session_on_writable(s);
+    assert_int_equal(f->conns[0].sent_n, 1);
+    assert_exact(3);
+}
+
+static void test_no_bound_no_age(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    f->conns[0].busy = true;
+    session_send(s, f->f);
+    session_table_set_now(f->t, INT64_MAX / 2);
+    session_expire(s);
+    assert_int_equal(s->state, SESSION_AUTHED);
+}
+
 static void test_broken_socket(void **state)
 {
     struct session *s = open_as(0, 7);
@@ -401,7 +469,7 @@ static void test_queue_bytes_can_change(void **state)
     struct session *s = open_as(0, 7);
 
     (void)state;
-    session_table_set_queue_bytes(f->t, 15);
+    session_table_set_queue(f->t, 15, 0);
     f->conns[0].busy = true;
     session_send(s, f->f);
     session_send(s, f->f);
@@ -509,6 +577,9 @@ int main(void)
         TEST(test_writable_stops_when_busy_again),
         TEST(test_latest_lane),
         TEST(test_slow_reader_is_closed),
+        TEST(test_who_waits_too_long_is_closed),
+        TEST(test_old_latest_frames_are_dropped),
+        TEST(test_no_bound_no_age),
         TEST(test_broken_socket),
         TEST(test_close_keeps_the_first_code),
         TEST(test_queue_bytes_can_change),
