@@ -129,8 +129,8 @@ static void apply(struct room *r, const struct room_msg *m)
     hub__fanout(r, f, 0);
 }
 
-/* Another epoch: positions mean nothing any more; members get the current state of every rain
- * again. The log is what a first load found after the position of those who wait. */
+/* Another epoch, or a position the log does not reach back to: members get the current state of every rain again. The log's tail
+ * is for clients that come back with a position of their own, from another worker. */
 static void adopt_epoch(struct room *r, const struct room_snapshot *snap)
 {
     log_clear(r);
@@ -205,40 +205,18 @@ static void on_loaded(void *arg, enum rr_err err, const struct room_snapshot *sn
         hub__answer_waiting(r, RR_OK);
 }
 
-/* From where to load: our own position. At the first load: far enough back for those who wait with
- * a position (they come from another worker), as far as our log reaches. */
-static void load_position(const struct room *r, uint64_t *epoch, uint64_t *seq)
-{
-    uint64_t newest = 0;
-
-    *epoch = r->epoch;
-    *seq = r->seq;
-    for (const struct waiting_join *w = r->waiting; r->epoch == 0 && w; w = w->next) {
-        if (w->epoch == 0 || (*epoch && w->epoch != *epoch))
-            continue;
-        *seq = *epoch && *seq < w->seq ? *seq : w->seq;
-        *epoch = w->epoch;
-        newest = newest > w->seq ? newest : w->seq;
-    }
-    if (r->epoch == 0 && newest > ROOM_LOG_MAX && *seq < newest - ROOM_LOG_MAX)
-        *seq = newest - ROOM_LOG_MAX;
-}
-
 void feed__load(struct room *r)
 {
     struct load_ticket *t = rr_xcalloc(1, sizeof(*t));
-    uint64_t epoch = 0;
-    uint64_t seq = 0;
 
     held_clear(r); /* older than this load, which brings them */
-    load_position(r, &epoch, &seq);
     r->feed = FEED_LOADING;
     r->retry_at_us = 0;
     r->load_no = ++r->hub->load_no;
     t->hub = r->hub;
     t->load_no = r->load_no;
     memcpy(t->room_id, r->id, sizeof(t->room_id));
-    r->hub->opts.bus->load(r->hub->opts.bus->impl, r->id, epoch, seq, on_loaded, t);
+    r->hub->opts.bus->load(r->hub->opts.bus->impl, r->id, r->epoch, r->seq, on_loaded, t);
 }
 
 void feed__message(struct room *r, const struct room_msg *m)

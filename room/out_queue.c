@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum rr_err out_queue_push(struct out_queue *q, struct rr_frame *f, size_t cap_bytes, int64_t now_us)
+enum rr_err out_queue_push(struct out_queue *q, struct rr_frame *f, size_t cap_bytes,
+                           int64_t now_us)
 {
     if (q->must_bytes + f->len > cap_bytes)
         return RR_FULL;
@@ -53,7 +54,7 @@ uint32_t out_queue_push_latest(struct out_queue *q, struct rr_frame *f, uint64_t
         latest_remove(q, 0);
         dropped = 1;
     }
-    q->latest[q->latest_n++] = 
+    q->latest[q->latest_n++] =
         (struct out_latest){.key = key, .frame = rr_frame_ref(f), .since_us = now_us};
     return dropped;
 }

@@ -8,12 +8,12 @@
 #include "room/hub.h"
 
 enum {
-    ROOM_LOG_MAX = 128,      /* recent must-arrive pushes kept for recovery */
-    ROOM_HELD_MAX = 1024,    /* live messages held while the log is loaded */
-    ROOM_KEPT_MAX = 16,      /* rain states kept for late joiners */
-    ROOM_IDLE_US = 60000000, /* unsubscribe an empty room after this */
-    ROOM_COUNT_US = 1000000, /* presence is published at most this often */
-    ROOM_RETRY_US = 500000,  /* a failed load is tried again after this */
+    ROOM_LOG_MAX = BUS_TAIL_MAX, /* recent must-arrive pushes kept for recovery */
+    ROOM_HELD_MAX = 1024,        /* live messages held while the log is loaded */
+    ROOM_KEPT_MAX = 16,          /* rain states kept for late joiners */
+    ROOM_IDLE_US = 60000000,     /* unsubscribe an empty room after this */
+    ROOM_COUNT_US = 1000000,     /* presence is published at most this often */
+    ROOM_RETRY_US = 500000,      /* a failed load is tried again after this */
 };
 
 #define ROOM_ROTATE_STEP UINT32_C(0x9e3779b9)
@@ -64,7 +64,7 @@ struct room {
     char id[RR_ROOM_ID_MAX + 1];
     struct hub *hub;
     enum feed_state feed;
-    uint64_t life;    /* tells this time of following the room from an earlier one */
+    uint64_t life; /* tells this time of following the room from an earlier one */
     struct delivery delivery;
     uint64_t load_no; /* of the latest load, unique in the hub; answers of older ones are ignored */
     uint64_t epoch;

@@ -127,8 +127,7 @@ bool admin_ready(struct admin *a, struct rr_buf *out)
     uint32_t alive = workers_with(a, WORKER_RUNS);
     uint32_t with_redis = workers_with(a, WORKER_HAS_REDIS);
     uint32_t hearing = workers_with(a, WORKER_HEARS_PUSHES);
-    bool core =
-        alive == workers && with_redis == workers && hearing == workers && !a->draining;
+    bool core = alive == workers && with_redis == workers && hearing == workers && !a->draining;
     bool books = a->probe.known && a->probe.mysql && a->probe.kafka;
 
     if (core && books)
@@ -138,7 +137,8 @@ bool admin_ready(struct admin *a, struct rr_buf *out)
          with_redis == workers ? "ok" : "waiting for redis");
     line(out, hearing == workers, true, "pushes",
          hearing == workers ? "come back" : "what is published does not come back");
-    for (uint32_t i = 0; i < workers && (alive != workers || with_redis != workers || hearing != workers); i++)
+    for (uint32_t i = 0;
+         i < workers && (alive != workers || with_redis != workers || hearing != workers); i++)
         worker_line(a, i, out);
     line(out, a->probe.mysql, !a->was_ready, "mysql",
          a->probe.mysql ? "ok" : "waiting for mysql: rain commands answer UNAVAILABLE");

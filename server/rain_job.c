@@ -301,6 +301,9 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
     if ((j->kind == RAIN_JOB_LIST || j->kind == RAIN_JOB_SHOW) &&
         store_sync_settle_lag(ctx->store, &j->lag_ms) != RR_OK)
         j->lag_ms = -1;
+    if ((j->kind == RAIN_JOB_LIST || j->kind == RAIN_JOB_SHOW) && !j->any_room &&
+        store_sync_delivery(ctx->store, j->room_id, &j->delivery, &j->delivery_lost) != RR_OK)
+        log_info("delivery_unknown", "STATS shows none");
     if (j->err == RR_RETRY)
         j->err = RR_UNAVAILABLE;
     if (j->err && j->err != RR_DUPLICATE)

@@ -96,6 +96,8 @@ struct rain_job {
     uint32_t wallet_log_n;             /* in: at most; out: how many */
     const char *recovery;              /* SHOW by the backend: its state; NULL: none */
     int64_t recovering_since_ms;
+    struct delivery delivery; /* LIST, SHOW of an anchor: of the room's frames */
+    uint64_t delivery_lost;
     int64_t lag_ms; /* LIST, SHOW: how far the books are behind; -1: not known */
 };
 

@@ -83,9 +83,22 @@ static void build_sent(struct worker *w, const struct rain_job *j, struct rr_buf
         pack_sent(&j->rains[i], b);
 }
 
+static void pack_delivery(const struct rain_job *j, struct rr_buf *b)
+{
+    pack_cstr(b, "delivery");
+    pack_map(b, 6);
+    pack_kv_int(b, "expected", (int64_t)j->delivery.expected);
+    pack_kv_int(b, "sent", (int64_t)j->delivery.sent);
+    pack_kv_int(b, "dropped", (int64_t)j->delivery.dropped);
+    pack_kv_int(b, "closed", (int64_t)j->delivery.closed);
+    pack_kv_int(b, "queued", (int64_t)j->delivery.queued);
+    pack_kv_int(b, "lost", (int64_t)j->delivery_lost);
+}
+
 static void build_list(struct worker *w, const struct rain_job *j, struct rr_buf *b)
 {
-    msg_reply_begin(b, j->req_id, RESULT_OK, 5);
+    msg_reply_begin(b, j->req_id, RESULT_OK, 6);
+    pack_delivery(j, b);
     if (j->lag_ms >= 0)
         pack_kv_int(b, "lag_ms", j->lag_ms);
     else

@@ -112,6 +112,7 @@ static void bus_load(void *impl, const char *room_id, uint64_t epoch, uint64_t s
     redis_cmd_str(&cmd, hex);
     redis_cmd_int(&cmd, (int64_t)seq);
     redis_cmd_int(&cmd, (int64_t)seq + 1);
+    redis_cmd_int(&cmd, BUS_TAIL_MAX);
     redis_conn_call(s->cmd, &script_room_load, &cmd, on_load, call);
 }
 

@@ -33,6 +33,7 @@ extern const struct store_script script_risk_crowd;
 extern const struct store_script script_room_push;
 extern const struct store_script script_room_load;
 extern const struct store_script script_room_count;
+extern const struct store_script script_room_delivery;
 extern const struct store_script script_room_stats;
 extern const struct store_script script_user_push;
 extern const struct store_script script_user_log;

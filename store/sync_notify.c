@@ -155,6 +155,31 @@ enum rr_err store_sync_online(struct store_sync *s, const char *room_id, int64_t
     return err;
 }
 
+enum rr_err store_sync_delivery(struct store_sync *s, const char *room_id, struct delivery *out,
+                                uint64_t *lost)
+{
+    struct store_key key = key_room(s->ns, room_id, "delivery");
+    struct redis_cmd cmd = {0};
+    redisReply *r = NULL;
+    int64_t n[6] = {0};
+    enum rr_err err = RR_OK;
+
+    redis_cmd_keys(&cmd, &key, 1);
+    redis_cmd_int(&cmd, ROOM_COUNT_FRESH_MS);
+    err = sync__call(s, &script_room_delivery, &cmd, &r);
+    if (err)
+        return err;
+    if (!reply_is_array(r, 6))
+        err = RR_CORRUPT;
+    for (size_t i = 0; !err && i < 6; i++)
+        err = reply_int(r->element[i], &n[i]) ? RR_OK : RR_CORRUPT;
+    freeReplyObject(r);
+    *out = (struct delivery){(uint64_t)n[0], (uint64_t)n[1], (uint64_t)n[2], (uint64_t)n[3],
+                             (uint64_t)n[4]};
+    *lost = (uint64_t)n[5];
+    return err;
+}
+
 enum rr_err store_sync_settle_lag(struct store_sync *s, int64_t *lag_ms)
 {
     struct redis_cmd cmd = {0};

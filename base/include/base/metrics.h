@@ -31,7 +31,8 @@ struct rr_histogram {
 /* One slot: one process. */
 struct rr_metrics {
     _Alignas(64) _Atomic int64_t pid; /* 0: nobody is running in this slot */
-    _Atomic int64_t pushed_us;        /* workers: monotonic time of the last push that came back; 0: none */
+    _Atomic int64_t
+        pushed_us; /* workers: monotonic time of the last push that came back; 0: none */
 #define X(field, type, help) METRIC_T_##type field;
     METRIC_MAP(X)
 #undef X

@@ -25,7 +25,8 @@
     X(broadcasts_total, COUNTER, "fan-outs started")                                               \
     X(frames_expected_total, COUNTER,                                                              \
       "frames meant for sessions: sent + dropped + closed + queued + lost")                        \
-    X(frames_dropped_total, COUNTER, "latest-wins frames replaced or too old before they were sent") \
+    X(frames_dropped_total, COUNTER,                                                               \
+      "latest-wins frames replaced or too old before they were sent")                              \
     X(frames_closed_total, COUNTER, "frames still queued when their session closed")               \
     X(frames_lost_total, COUNTER,                                                                  \
       "frames that were queued in a worker when it died, booked by the supervisor")                \

@@ -28,12 +28,15 @@ struct room_kept {
     struct rr_slice payload;
 };
 
+enum { BUS_TAIL_MAX = 128 }; /* what a load brings at least, if the log has it */
+
 /* Answer of load(): borrowed until the callback returns. epoch 0: the room was never pushed to. */
 struct room_snapshot {
     uint64_t epoch;
-    uint64_t seq;               /* last one */
-    bool complete;              /* log holds every message after the asked seq */
-    const struct room_msg *log; /* messages after the asked seq, ascending */
+    uint64_t seq;  /* last one */
+    bool complete; /* log holds every message after the asked seq */
+    const struct room_msg
+        *log; /* ascending; complete: after the asked seq, else the last BUS_TAIL_MAX */
     uint32_t log_n;
     const struct room_kept *kept;
     uint32_t kept_n;
@@ -67,8 +70,8 @@ struct room_bus {
     void *impl;
     void (*subscribe)(void *impl, const char *room_id);
     void (*unsubscribe)(void *impl, const char *room_id);
-    /* One call: meta, kept states and the log after (epoch, seq); another epoch -> complete =
-     * false, log empty. */
+    /* One call: meta, kept states and the log after (epoch, seq); another epoch, or none (0): complete =
+     * false and the log's tail. */
     void (*load)(void *impl, const char *room_id, uint64_t epoch, uint64_t seq, bus_load_fn done,
                  void *arg);
     /* PushToRoom. done may be NULL. keep_code, final: see rain/notify.h. */

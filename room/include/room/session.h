@@ -99,7 +99,7 @@ struct session_counters {
 
 struct session_table_opts {
     const struct transport *transport;
-    size_t queue_bytes; /* must-arrive bytes per session */
+    size_t queue_bytes;   /* must-arrive bytes per session */
     int64_t queue_age_us; /* longest a frame waits for its socket; 0: no bound */
     /* Called when a session leaves JOINED, before it changes (the room's own list is already
      * updated). */

@@ -18,6 +18,7 @@
 #include "protocol/record.h"
 #include "rain/notify.h"
 #include "rain/pool.h"
+#include "room/delivery.h"
 #include "store/store_opts.h"
 
 struct store_sync;
@@ -63,6 +64,9 @@ RR_MUST_CHECK enum rr_err store_sync_outbox_len(struct store_sync *s, const stru
 
 RR_MUST_CHECK enum rr_err store_sync_control_publish(struct store_sync *s, struct rr_slice payload);
 /* Members of a room over all workers, by their fields younger than 5 s. */
+/* What became of the frames meant for the room's members, on all workers; *lost: what workers had queued when they died. */
+RR_MUST_CHECK enum rr_err store_sync_delivery(struct store_sync *s, const char *room_id,
+                                              struct delivery *out, uint64_t *lost);
 RR_MUST_CHECK enum rr_err store_sync_online(struct store_sync *s, const char *room_id,
                                             int64_t *online);
 /* RR_NOT_FOUND: the settler has not written its lag for a minute. */

@@ -612,7 +612,7 @@ static void test_log_too_old(void **state)
 static void test_recovery_on_a_worker_that_just_started(void **state)
 {
     struct room_msg log[3];
-    struct room_snapshot snap = {.epoch = E1, .seq = 9, .complete = true, .log = log, .log_n = 3};
+    struct room_snapshot snap = {.epoch = E1, .seq = 9, .log = log, .log_n = 3};
 
     (void)state;
     for (uint64_t i = 0; i < 3; i++)
@@ -625,8 +625,7 @@ static void test_recovery_on_a_worker_that_just_started(void **state)
     hub_join(f->hub, f->people[2], 3, "r1", E1, 6);
     hub_join(f->hub, f->people[3], 4, "r1", E2, 1);
     hub_on_subscribed(f->hub, "r1");
-    assert_int_equal(f->bus.loads[0].epoch, E1);
-    assert_int_equal(f->bus.loads[0].seq, 6);
+    assert_int_equal(f->bus.loads[0].epoch, 0); /* the tail, whoever waits for it */
     fake_bus_load(&f->bus, 0, RR_OK, &snap);
     assert_int_equal(f->answers_n, 4);
     assert_false(f->answers[0].recovered);
@@ -641,16 +640,48 @@ static void test_recovery_on_a_worker_that_just_started(void **state)
     assert_got(1, "");
 }
 
-static void test_one_old_position_does_not_spoil_the_load(void **state)
+/* The room is followed already; the log's tail still serves who was elsewhere until now. */
+static void test_recovery_in_a_room_followed_already(void **state)
 {
+    struct room_msg log[3];
+    struct room_snapshot snap = {.epoch = E1, .seq = 9, .log = log, .log_n = 3};
+
     (void)state;
-    hub_join(f->hub, f->people[0], 1, "r1", E1, 3);
-    hub_join(f->hub, f->people[1], 2, "r1", E1, 5000);
+    for (uint64_t i = 0; i < 3; i++)
+        log[i] = (struct room_msg){.epoch = E1,
+                                   .seq = 7 + i,
+                                   .biz_code = rr_slice_str("ANNOUNCE"),
+                                   .payload = rr_slice_of("\xc0", 1)};
+    join(0, "r1");
     hub_on_subscribed(f->hub, "r1");
-    assert_int_equal(f->bus.loads[0].seq, 5000 - 128);
-    loaded(E1, 5000, true);
-    assert_false(f->answers[0].recovered);
-    assert_true(f->answers[1].recovered);
+    fake_bus_load(&f->bus, 0, RR_OK, &snap);
+    bus_says("r1", E1, 10);
+    hub_join(f->hub, f->people[1], 2, "r1", E1, 6);
+    assert_true(last()->recovered);
+    assert_int_equal(last()->missed_n, 4);
+    assert_int_equal(last()->missed[3], 10);
+    hub_join(f->hub, f->people[2], 3, "r1", E1, 5);
+    assert_false(last()->recovered);
+    assert_int_equal(f->bus.loads_n, 1); /* all from memory */
+}
+
+static void test_tail_after_a_long_absence(void **state)
+{
+    struct room_msg tail = {.epoch = E1,
+                            .seq = 500,
+                            .biz_code = rr_slice_str("ANNOUNCE"),
+                            .payload = rr_slice_of("\xc0", 1)};
+    struct room_snapshot snap = {.epoch = E1, .seq = 500, .log = &tail, .log_n = 1};
+
+    (void)state;
+    room_live("r1", E1, 3, 1);
+    bus_says("r1", E1, 500);
+    fake_bus_load(&f->bus, f->bus.loads_n - 1, RR_OK, &snap);
+    hub_join(f->hub, f->people[1], 2, "r1", E1, 499);
+    assert_true(last()->recovered);
+    assert_int_equal(last()->missed[0], 500);
+    hub_join(f->hub, f->people[2], 3, "r1", E1, 3);
+    assert_false(last()->recovered);
 }
 
 /* ---- fan-out ---- */
@@ -1150,7 +1181,8 @@ int main(void)
         TEST(test_recovery),
         TEST(test_log_too_old),
         TEST(test_recovery_on_a_worker_that_just_started),
-        TEST(test_one_old_position_does_not_spoil_the_load),
+        TEST(test_recovery_in_a_room_followed_already),
+        TEST(test_tail_after_a_long_absence),
         TEST(test_leave_during_fanout),
         TEST(test_joiner_during_fanout),
         TEST(test_back_during_fanout),

@@ -64,12 +64,23 @@ static void on_control(void *arg, struct rr_slice payload)
     rr_slice_copy(payload, heard.payload, sizeof(heard.payload));
 }
 
+static uint64_t echoed;
+static uint32_t echoes;
+
+static void on_echo(void *arg, uint64_t number)
+{
+    (void)arg;
+    echoed = number;
+    echoes++;
+}
+
 static int setup(void **state)
 {
     const struct room_bus_events events = {.subscribed = on_subscribed,
                                            .room_msg = on_msg,
                                            .user_msg = on_user,
-                                           .control = on_control};
+                                           .control = on_control,
+                                           .echo = on_echo};
     struct store_opts opts;
 
     (void)state;
@@ -249,7 +260,11 @@ static void log_is_capped_and_says_so(void **state)
     loop_until(&loop, &p.done);
     assert_int_equal(p.seq, 1000);
     l = load("p3", p.epoch, 1);
-    assert_true(!l.complete && l.log_n == 0 && l.seq == 1000);
+    assert_true(!l.complete && l.seq == 1000); /* not all of it: the tail */
+    assert_true(l.log_n == BUS_TAIL_MAX && l.log_last == 1000 &&
+                l.log_first == 1001 - BUS_TAIL_MAX);
+    l = load("p3", 0, 0);
+    assert_true(!l.complete && l.seq == 1000 && l.epoch == p.epoch && l.log_n == BUS_TAIL_MAX);
     l = load("p3", p.epoch, 600);
     assert_true(l.complete && l.log_n == 400 && l.log_first == 601 && l.log_last == 1000);
 }
@@ -295,7 +310,7 @@ static void epoch_changes_when_meta_is_gone_or_redis_is_another(void **state)
     b = push("p5", "SAY", "y", NULL, false);
     assert_true(b.err == RR_OK && b.epoch != a.epoch && b.seq == 1);
     l = load("p5", a.epoch, 2);
-    assert_true(!l.complete && l.log_n == 0 && l.epoch == b.epoch);
+    assert_true(!l.complete && l.log_n == 1 && l.log_first == 1 && l.epoch == b.epoch);
     assert_true(l.kept_n == 1); /* the rains are still there */
     l = load("p5", b.epoch, 0);
     assert_true(l.complete && l.log_n == 1);
@@ -465,6 +480,7 @@ static void on_count(void *arg, enum rr_err err, int64_t online)
 
 static void count_sums_fresh_workers(void **state)
 {
+    const struct delivery none = {0};
     struct counted c = {0};
     int64_t online = 0;
     const char *now = redis_do_str(&redis, "EVAL %s 0",
@@ -472,7 +488,7 @@ static void count_sums_fresh_workers(void **state)
 
     (void)state;
     redis_do_int(&redis, "HSET t1_{c1}:count w2 30@%s w3 500@1000 w4 broken", now);
-    bus->count(bus->impl, "c1", 12, on_count, &c);
+    bus->count(bus->impl, "c1", 12, 1, &none, on_count, &c);
     loop_until(&loop, &c.done);
     assert_true(c.err == RR_OK && c.online == 42);
     assert_int_equal(store_sync_online(store, "c1", &online), RR_OK);
@@ -480,12 +496,75 @@ static void count_sums_fresh_workers(void **state)
     assert_int_equal(redis_do_int(&redis, "HLEN t1_{c1}:count"),
                      2); /* the dead ones are forgotten */
     c = (struct counted){0};
-    bus->count(bus->impl, "c1", 0, on_count, &c);
+    bus->count(bus->impl, "c1", 0, 1, &none, on_count, &c);
     loop_until(&loop, &c.done);
     assert_int_equal(c.online, 30);
     assert_int_equal(store_sync_online(store, "empty", &online), RR_OK);
     assert_int_equal(online, 0);
     assert_int_equal(redis_do_int(&redis, "EXISTS t1_{empty}:count"), 0);
+}
+
+static void counted_with(uint64_t life, const struct delivery *d)
+{
+    struct counted c = {0};
+
+    bus->count(bus->impl, "d1", 3, life, d, on_count, &c);
+    loop_until(&loop, &c.done);
+    assert_int_equal(c.err, RR_OK);
+}
+
+static void assert_delivery(uint64_t expected, uint64_t sent, uint64_t queued, uint64_t lost)
+{
+    struct delivery d = {0};
+    uint64_t is_lost = 0;
+
+    assert_int_equal(store_sync_delivery(store, "d1", &d, &is_lost), RR_OK);
+    assert_int_equal(d.expected, expected);
+    assert_int_equal(d.sent, sent);
+    assert_int_equal(d.queued, queued);
+    assert_int_equal(is_lost, lost);
+    assert_int_equal(d.expected, d.sent + d.dropped + d.closed + d.queued + is_lost);
+}
+
+static void delivery_of_all_workers_living_and_dead(void **state)
+{
+    struct delivery d = {.expected = 10, .sent = 6, .dropped = 2, .closed = 1, .queued = 1};
+
+    (void)state;
+    assert_delivery(0, 0, 0, 0);
+    counted_with(1, &d);
+    assert_delivery(10, 6, 1, 0);
+    d = (struct delivery){.expected = 100, .sent = 90, .queued = 10};
+    counted_with(1, &d); /* told anew, not added */
+    assert_delivery(100, 90, 10, 0);
+    d = (struct delivery){.expected = 7, .sent = 7};
+    counted_with(2, &d); /* another time of following the room */
+    assert_delivery(107, 97, 10, 0);
+    redis_do_int(&redis,
+                 "HSET t1_{d1}:delivery w9#1 20,15,0,0,5@1000 broken 1,2 w8#4 1,1,0,0,0@2000");
+    assert_delivery(128, 113, 10, 5); /* a dead worker's queue is lost */
+    counted_with(2, &d);
+    assert_int_equal(redis_do_int(&redis, "HLEN t1_{d1}:delivery"), 3); /* the dead are one field */
+    assert_delivery(128, 113, 10, 5);
+    counted_with(2, &d);
+    assert_delivery(128, 113, 10, 5);
+}
+
+static void an_echo_comes_back_to_its_sender(void **state)
+{
+    uint32_t before = echoes;
+
+    (void)state;
+    bus->echo(bus->impl, 1234567890123);
+    loop_until_count(&loop, &echoes, before + 1);
+    assert_int_equal(echoed, 1234567890123);
+    /* A connection that was made anew subscribes it again, and says so. */
+    bus->resubscribe(bus->impl);
+    loop_until_count(&loop, &echoes, before + 2);
+    assert_int_equal(echoed, 0);
+    bus->echo(bus->impl, 5);
+    loop_until_count(&loop, &echoes, before + 3);
+    assert_int_equal(echoed, 5);
 }
 
 struct timed {
@@ -557,8 +636,10 @@ int main(void)
         cmocka_unit_test(push_user_is_heard_and_waits_if_logged),
         cmocka_unit_test(control_reaches_every_worker),
         cmocka_unit_test(count_sums_fresh_workers),
+        cmocka_unit_test(delivery_of_all_workers_living_and_dead),
         cmocka_unit_test(time_brackets_the_round_trip),
         cmocka_unit_test(settle_lag_is_read),
+        cmocka_unit_test(an_echo_comes_back_to_its_sender),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
