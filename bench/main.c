@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crowd.h"
+#include "swarm/swarm.h"
 
 static volatile sig_atomic_t stop;
 
@@ -176,6 +177,11 @@ int main(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     bool joined = false;
 
+    if (argc > 1 && strcmp(argv[1], "swarm") == 0) {
+        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGTERM, &action, NULL);
+        return swarm_cli(argc - 1, argv + 1, &stop);
+    }
     int parsed = parse_args(argc, argv, &opts);
     if (parsed)
         return parsed < 0 ? 0 : parsed;

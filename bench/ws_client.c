@@ -132,7 +132,7 @@ static void send_frame(struct ws_client *ws, enum ws_opcode opcode, struct rr_sl
 void ws_client_send(struct ws_client *ws, struct rr_slice bytes)
 {
     if (ws->state == WS_OPEN)
-        send_frame(ws, WS_BINARY, bytes);
+        send_frame(ws, ws->net->text ? WS_TEXT : WS_BINARY, bytes);
 }
 
 void ws_client_close(struct ws_client *ws, uint16_t code)
@@ -161,7 +161,7 @@ static void on_close_frame(struct ws_client *ws, struct rr_slice payload)
 static enum rr_err on_data_frame(struct ws_client *ws, const struct ws_frame *f)
 {
     bool first = f->opcode != WS_CONTINUATION;
-    if (first == ws->in_message || f->opcode == WS_TEXT)
+    if (first == ws->in_message || (f->opcode == WS_TEXT && !ws->net->text))
         return RR_MALFORMED;
     if (first && f->fin) {
         ws->net->on.message(ws, f->payload);

@@ -36,7 +36,8 @@ struct ws_net {
     char *host;    /* Host header */
     char *path;
     char *origin;
-    const char *subprotocol;
+    const char *subprotocol; /* NULL: none is offered */
+    bool text;               /* messages go out as text; both kinds are taken */
     struct ws_handlers on;
     uint64_t rng;
     struct rr_buf scratch; /* the frame being sent */

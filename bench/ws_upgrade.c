@@ -31,9 +31,10 @@ void ws_upgrade_request(struct ws_client *ws, struct rr_buf *out)
     accept_of(key, ws->accept);
     rr_buf_printf(out,
                   "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n"
-                  "Sec-WebSocket-Protocol: %s\r\n",
-                  net->path, net->host, key, net->subprotocol);
+                  "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n",
+                  net->path, net->host, key);
+    if (net->subprotocol)
+        rr_buf_printf(out, "Sec-WebSocket-Protocol: %s\r\n", net->subprotocol);
     if (net->origin)
         rr_buf_printf(out, "Origin: %s\r\n", net->origin);
     rr_buf_puts(out, "\r\n");
@@ -81,7 +82,7 @@ enum rr_err ws_upgrade_answer(const struct ws_client *ws, size_t *used, int *sta
     if (!upgrade || len != 9 || strncasecmp(upgrade, "websocket", 9) != 0)
         return RR_MALFORMED;
     if (!header_is(head, "Sec-WebSocket-Accept", ws->accept) ||
-        !header_is(head, "Sec-WebSocket-Protocol", ws->net->subprotocol))
+        (ws->net->subprotocol && !header_is(head, "Sec-WebSocket-Protocol", ws->net->subprotocol)))
         return RR_MALFORMED;
     *used = (size_t)(end - head) + 4;
     return RR_OK;

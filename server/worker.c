@@ -23,6 +23,8 @@ enum {
     SANCTIONS_MAX = 65536,
 };
 
+void (*worker_on_start)(struct worker *w) = NULL;
+
 /* ---- rain time ---- */
 
 double worker_rain_now_ms_exact(const struct worker *w)
@@ -435,6 +437,8 @@ int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics
     }
     metrics->pid = (int64_t)getpid();
     worker_start(w);
+    if (worker_on_start)
+        worker_on_start(w);
     log_notice("worker_started", "slot %d, waiting for redis", slot);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     worker_stop(w);

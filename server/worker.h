@@ -60,6 +60,10 @@ struct worker {
     int64_t drain_until_us;
 };
 
+/* Called once with the worker that has just started; NULL in the product. A benchmark that wants to be inside sets it before
+ * main(). */
+extern void (*worker_on_start)(struct worker *w);
+
 int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics *metrics);
 
 /* Rain time in ms; before the first sample the wall clock. */

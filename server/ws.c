@@ -131,6 +131,11 @@ const struct transport *ws_transport(struct ws *ws)
     return &ws->transport;
 }
 
+struct lws *ws_socket(void *conn)
+{
+    return ((struct ws_conn *)conn)->wsi;
+}
+
 void ws_ping(struct ws *ws, void *conn)
 {
     struct ws_conn *c = conn;

@@ -8,6 +8,7 @@
 
 #include "room/session.h"
 
+struct lws;
 struct worker;
 struct ws;
 
@@ -24,6 +25,8 @@ const struct transport *ws_transport(struct ws *ws);
 /* Takes over what of the configuration is kept here: origins, certificate. Open sockets notice nothing.
  * RR_CONFIG: message says why the old ones stay. */
 RR_MUST_CHECK enum rr_err ws_reload(struct ws *ws, char *message, size_t cap);
+/* The socket below a session's conn: for benchmarks, which send around everything. */
+struct lws *ws_socket(void *conn);
 /* WebSocket PING. */
 void ws_ping(struct ws *ws, void *conn);
 

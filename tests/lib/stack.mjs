@@ -135,6 +135,7 @@ function sanitizerReports(dir) {
  * @param {object} [o]
  * @param {number} [o.workers]
  * @param {boolean} [o.server]   start redrain-server
+ * @param {string} [o.program]   instead of redrain-server
  * @param {boolean} [o.settler]  start redrain-settler
  * @param {boolean} [o.migrate]  make database and topic first
  * @param {boolean} [o.ready]    wait until /readyz answers 200
@@ -223,7 +224,7 @@ class Stack {
   }
 
   async startServer() {
-    const server = new Program("redrain-server", ["--config", this.configFile], this.dir, this.#env("server"));
+    const server = new Program(this.#o.program ?? "redrain-server", ["--config", this.configFile], this.dir, this.#env("server"));
     this.#server = server;
     this.#programs.push(server);
     const ports = await until(() => `redrain-server listens; ${server.tail()}`, () => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ./dev bench settle|pool: builds, then tests/bench/main.mjs on private services in a run folder of its own; it stops what it
+# ./dev bench SUITE: builds, then tests/bench/main.mjs on private services in a run folder of its own; it stops what it
 # started. What a killed run left is stopped by the next one.
 set -euo pipefail
 export REDRAIN_RUN=${REDRAIN_RUN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/.run/bench}
@@ -19,8 +19,8 @@ main() {
     flock -n 7 || die "another ./dev bench uses $RUN"
     if [ "${REDRAIN_BENCH_BUILT:-}" != 1 ]; then
         "$ROOT/tools/dev/deps.sh" run 7>&-
-        "$ROOT/tools/dev/build.sh" "$preset" redrain-settler redrainctl redrain-bench-money redrain-ref-pool-lpop \
-            redrain-ref-settle-sql >&2 7>&-
+        "$ROOT/tools/dev/build.sh" "$preset" redrain-server redrain-settler redrainctl redrain-bench redrain-bench-server \
+            redrain-bench-money redrain-ref-pool-lpop redrain-ref-settle-sql redrain-ref-ws-echo >&2 7>&-
     fi
     stop() {
         "$SERVICES" wipe >&2 7>&- || true
@@ -34,7 +34,8 @@ main() {
     else
         "$SERVICES" up >&2 7>&-
     fi
-    REDRAIN_BIN_DIR=$ROOT/build/$preset node "$ROOT/tests/bench/main.mjs" "$@" 7>&- &
+    raise_nofile
+    REDRAIN_SERVICES_RUN=$RUN REDRAIN_BIN_DIR=$ROOT/build/$preset node "$ROOT/tests/bench/main.mjs" "$@" 7>&- &
     player=$!
     wait "$player" || rc=$?
     while kill -0 "$player" 2>/dev/null; do wait "$player" || rc=$?; done
