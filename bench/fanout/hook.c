@@ -236,7 +236,15 @@ static void on_paced(uv_timer_t *t)
     printf("{\"event\":\"end\",\"members\":%u}\n", b.n);
     fflush(stdout);
     b.step++;
-    uv_timer_start(t, on_waiting, WAIT_MS, WAIT_MS);
+    if (b.step < b.steps_n) {
+        uv_timer_start(t, on_waiting, WAIT_MS, WAIT_MS);
+        return;
+    }
+    uv_close((uv_handle_t *)&b.timer, NULL);
+    uv_close((uv_handle_t *)&b.idle, NULL);
+    rr_buf_fini(&b.frame);
+    free(b.fds);
+    free(b.wsis);
 }
 
 static void burst_begin(void)
@@ -272,7 +280,7 @@ static void next_pass(void)
 
 static void on_waiting(uv_timer_t *t)
 {
-    if (b.step >= b.steps_n || hub_members(b.w->hub, ROOM) < b.steps[b.step])
+    if (hub_members(b.w->hub, ROOM) < b.steps[b.step])
         return;
     (void)t;
     collect_members();
@@ -295,7 +303,7 @@ static void begin(struct worker *w)
     const char *plan = getenv("REDRAIN_BENCH_FANOUT");
     const char *members = plan ? strstr(plan, "members=") : NULL;
 
-    if (!members)
+    if (!members || b.w)
         return;
     b.w = w;
     b.rounds = number(plan, "rounds=", 5);

@@ -62,12 +62,16 @@ void swarm_say_run(const struct swarm *s, int64_t now_us)
 {
     const struct swarm_run *r = &s->run;
     const char *comma = "";
+    int64_t told = 0;
 
+    for (uint32_t i = 0; i < s->opts->n; i++)
+        told += s->conns[i].seq;
     printf("{\"event\":\"run\",\"us\":%" PRId64 ",\"took_us\":%" PRId64 ",\"sent\":%" PRIu64
            ",\"answered\":%" PRIu64 ",\"ok\":%" PRIu64 ",\"pending\":%" PRIu64
-           ",\"unanswered\":%" PRIu64 ",\"lost_conns\":%" PRIu64 ",\"in\":%u,\"codes\":{",
+           ",\"unanswered\":%" PRIu64 ",\"lost_conns\":%" PRIu64
+           ",\"in\":%u,\"told_in_all\":%" PRId64 ",\"codes\":{",
            r->until_us - r->begun_us, now_us - r->begun_us, r->sent, r->answered, r->ok, r->pending,
-           r->under_way, r->lost_conns, s->in);
+           r->under_way, r->lost_conns, s->in, told);
     for (uint32_t i = 0; i < SWARM_CODES; i++) {
         if (r->codes[i] == 0)
             continue;

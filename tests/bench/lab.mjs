@@ -7,6 +7,7 @@ import {createInterface} from "node:readline";
 import {setTimeout as sleep} from "node:timers/promises";
 import {freePort} from "../lib/services.mjs";
 import {program, startStack} from "../lib/stack.mjs";
+import {until} from "../lib/ws.mjs";
 
 export {freePort, program, sleep};
 export const ROOM = "bench";
@@ -73,6 +74,9 @@ export async function startLab(o = {}) {
       "risk.hold_grab_fen": 0, "risk.hold_user_day_fen": 0, "risk.hold_accounts_per_address": 0, "risk.hold_fresh_s": 0, ...o.conf,
     },
   });
+  if (o.ready === false && o.server !== false) {
+    await until(() => `every worker has Redis; ${stack.server.tail()}`, () => stack.server.events().filter((e) => e.event === "redis_up").length >= (o.workers ?? 2));
+  }
   stack.serverPids = () => [stack.server.pid, ...stack.childPids("worker"), ...stack.childPids("admin")];
   return stack;
 }

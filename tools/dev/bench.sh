@@ -20,7 +20,7 @@ main() {
     if [ "${REDRAIN_BENCH_BUILT:-}" != 1 ]; then
         "$ROOT/tools/dev/deps.sh" run 7>&-
         "$ROOT/tools/dev/build.sh" "$preset" redrain-server redrain-settler redrainctl redrain-bench redrain-bench-server \
-            redrain-bench-money redrain-ref-pool-lpop redrain-ref-settle-sql redrain-ref-ws-echo >&2 7>&-
+            redrain-bench-money redrain-ref-pool-lpop redrain-ref-settle-sql redrain-ref-ws-echo redrain-ref-kafka-produce >&2 7>&-
     fi
     stop() {
         "$SERVICES" wipe >&2 7>&- || true

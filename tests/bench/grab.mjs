@@ -1,0 +1,176 @@
+// Grabs by the crowd of redrain-bench swarm, beside a bare WebSocket echo that gets the same bytes from the same crowd.
+//   grab: won, told after Kafka; first with the settler standing still, its topic drained and the books checked after, then with it
+//         running. lose: the rain is sold out, every answer comes from the worker's memory.
+import {execFile} from "node:child_process";
+import {promisify} from "node:util";
+import {aaBar, bars} from "./bars.mjs";
+import {cpuUs, median, metrics, ms, note, openRain, program, round, sleep, startEcho, startLab, startSwarm, tokensFile} from "./lab.mjs";
+
+const DRAIN_MS = 600_000;
+const perSecond = (run) => run.answered * 1e6 / run.us;
+
+/** A/A: two runs of the echo around each of ours. */
+async function rounds(o, ours, echo, label) {
+  const rows = [];
+  for (let i = 0; i < o.runs; i += 1) {
+    const before = await echo();
+    const mine = await ours(i);
+    const after = await echo();
+    rows.push({ours: mine, before, after, reference: (perSecond(before) + perSecond(after)) / 2});
+    note(`${label} ${i + 1}: ${Math.round(perSecond(mine))}/s, echo ${Math.round(perSecond(before))}/s and ${Math.round(perSecond(after))}/s`);
+  }
+  return {
+    rows,
+    value: Math.round(median(rows.map((r) => perSecond(r.ours)))), reference: Math.round(median(rows.map((r) => r.reference))),
+    ratio: round(median(rows.map((r) => perSecond(r.ours) / r.reference))),
+    aa: round(median(rows.map((r) => perSecond(r.before) / perSecond(r.after)))),
+  };
+}
+
+/** Everything that was told is in the books, and the books are clean. */
+async function settled(stack, code, told) {
+  const deadline = Date.now() + DRAIN_MS;
+  const begun = Date.now();
+  for (;;) {
+    const [row] = await stack.sql("SELECT SUM(settled_cnt) AS n FROM rp_escrow WHERE code = ?", [code]);
+    if (Number(row?.n ?? 0) === told) break;
+    if (Date.now() > deadline) throw new Error(`${row?.n} of ${told} told grants are in the books after ${DRAIN_MS} ms`);
+    await sleep(100);
+  }
+  const took = Date.now() - begun;
+  await stack.verify();
+  return took;
+}
+
+const onlyWins = (run) => {
+  const other = Object.keys(run.codes).filter((name) => name !== "OK");
+  if (other.length) note(`  other answers: ${JSON.stringify(run.codes)}`);
+  return run;
+};
+
+/** The floor of telling: records produced and acknowledged at the same rate, with nothing else. */
+async function bareProduce(stack, perS, secs) {
+  const {stdout} = await promisify(execFile)(program("redrain-ref-kafka-produce"),
+    [stack.conf["kafka.bootstrap"], `${stack.namespace}bare`, Math.max(1, Math.round(perS)), Math.ceil(secs)].map(String));
+  return JSON.parse(stdout);
+}
+
+export async function grabbing(o, workers) {
+  const conns = o.conns ?? (o.quick ? 20 : 1000);
+  const stack = await startLab({workers, settler: false, conf: {"kafka.queue_max": 1000000, "rain.outbox_max": 1000000}});
+  const echo = await startEcho(workers);
+  const swarms = [];
+  try {
+    const tokens = tokensFile(stack, conns);
+    const bare = await startSwarm({url: echo.url, tokens, conns});
+    const swarm = await startSwarm({url: stack.wsUrl, tokens, conns});
+    swarms.push(bare, swarm);
+    const echoPass = () => bare.run("grab", {secs: o.secs, code: "x".repeat(12)});
+    const count = o.quick ? 20_000 : 1_000_000;
+    const pids = stack.serverPids();
+    let told = 0;
+    let cpu = 0;
+    let wins = 0;
+    const pass = async (code, more = {}) => {
+      const before = cpuUs(pids);
+      const run = onlyWins(await swarm.run("grab", {secs: o.secs, code, ...more}));
+      cpu += cpuUs(pids) - before;
+      wins += run.ok;
+      told = run.told_in_all;
+      return run;
+    };
+
+    // The settler stands still.
+    let code = await openRain(stack, {count, limit: 1000});
+    await pass(code, {secs: Math.min(1, o.secs), fresh: 1});
+    [cpu, wins] = [0, 0];
+    const paused = await rounds(o, () => pass(code), echoPass, "settler paused");
+    const serverUs = round(cpu / wins, 1);
+    const half = await pass(code, {secs: Math.max(o.secs, 1), rate: Math.max(1, Math.round(paused.value / 2))});
+    const produce = await bareProduce(stack, paused.value / 2, Math.max(o.secs, 1));
+    stack.settler.start();
+    const drainedMs = await settled(stack, code, told);
+    note(`  ${told} told grants are in the books after ${drainedMs} ms, books clean`);
+    // With it running.
+    code = await openRain(stack, {count, limit: 1000});
+    await pass(code, {secs: Math.min(1, o.secs), fresh: 1});
+    const running = await rounds(o, () => pass(code), echoPass, "settler running");
+    await settled(stack, code, told);
+    return {paused, half, produce, running, drainedMs, serverUs, conns};
+  } finally {
+    await Promise.all(swarms.map((s) => s.end()));
+    await echo.stop();
+    await stack.stop();
+  }
+}
+
+export async function grab(o) {
+  const r = await grabbing(o, o.workers);
+  const halfP99 = ms(r.half.ok_us.p99_us);
+  return {
+    line: {
+      bench: "grab", params: {conns: r.conns, workers: o.workers, settler: "paused", rounds: o.runs, pass_s: o.secs},
+      value: r.paused.value, unit: "told wins/s", reference: "bare epoll WebSocket echo", reference_value: r.paused.reference,
+      ratio: r.paused.ratio, aa: r.paused.aa, p50_ms: ms(r.half.ok_us.p50_us), p99_ms: halfP99,
+    },
+    detail: {
+      settler_running: {value: r.running.value, reference_value: r.running.reference, ratio: r.running.ratio, aa: r.running.aa},
+      half_load: {per_s: Math.round(r.paused.value / 2), answered: r.half.answered, codes: r.half.codes, ...r.half.ok_us},
+      bare_produce: r.produce, drained_ms: r.drainedMs, server_cpu_us_per_grab: r.serverUs,
+    },
+    bars: [
+      bars.least("settler paused: ratio to the echo", r.paused.ratio, 0.3), aaBar(r.paused.aa),
+      bars.least("settler running: ratio to the echo", r.running.ratio, 0.15), aaBar(r.running.aa),
+      bars.most("p99 at half that load, ms (20, or 3x bare produce to report)", halfP99, Math.max(20, round(3 * r.produce.p99_us / 1000, 1))),
+    ],
+  };
+}
+
+export async function lose(o) {
+  const conns = o.conns ?? (o.quick ? 20 : 1000);
+  const stack = await startLab({workers: o.workers});
+  const echo = await startEcho(o.workers);
+  const swarms = [];
+  try {
+    const tokens = tokensFile(stack, conns);
+    const bare = await startSwarm({url: echo.url, tokens, conns});
+    const swarm = await startSwarm({url: stack.wsUrl, tokens, conns});
+    swarms.push(bare, swarm);
+    const code = await openRain(stack, {count: 10, limit: 1});
+    await swarm.run("grab", {secs: 0.5, code, fresh: 1});
+    // What the server asks Redis anyway: clock, presence, tickers.
+    const idle0 = (await metrics(stack)).redis_calls_total;
+    const idleS = o.quick ? 0.5 : 2;
+    await sleep(idleS * 1000);
+    const idlePerS = ((await metrics(stack)).redis_calls_total - idle0) / idleS;
+    let calls = 0;
+    let losers = 0;
+    let spent = 0;
+    const r = await rounds(o, async () => {
+      await sleep(300);
+      const before = (await metrics(stack)).redis_calls_total;
+      const at = performance.now();
+      const run = await swarm.run("grab", {secs: o.secs, code});
+      await sleep(300);
+      calls += (await metrics(stack)).redis_calls_total - before;
+      spent += (performance.now() - at) / 1000;
+      losers += run.answered - run.ok;
+      return run;
+    }, () => bare.run("grab", {secs: o.secs, code: "x".repeat(12)}), "sold out");
+    const extra = Math.max(0, calls - idlePerS * spent);
+    const perLoser = round(extra / losers, 5);
+    return {
+      line: {
+        bench: "lose", params: {conns, workers: o.workers, rounds: o.runs, pass_s: o.secs}, value: r.value, unit: "answers/s",
+        reference: "bare epoll WebSocket echo", reference_value: r.reference, ratio: r.ratio, aa: r.aa,
+        p50_ms: ms(median(r.rows.map((x) => x.ours.other_us.p50_us))), p99_ms: ms(median(r.rows.map((x) => x.ours.other_us.p99_us))),
+      },
+      detail: {losers, redis_calls: calls, redis_calls_per_s_idle: round(idlePerS, 1), redis_calls_per_loser: perLoser, codes: r.rows[0].ours.codes},
+      bars: [bars.least("ratio to the echo", r.ratio, 0.7), aaBar(r.aa), bars.most("Redis calls per loser", round(perLoser, 3), 0)],
+    };
+  } finally {
+    await Promise.all(swarms.map((s) => s.end()));
+    await echo.stop();
+    await stack.stop();
+  }
+}
