@@ -78,7 +78,7 @@ static bool parse_login(struct rr_slice login, struct redis_url *out)
 }
 
 /* host[:port], IPv6 in brackets */
-static bool parse_host(struct rr_slice s, struct redis_url *out)
+static bool parse_host(struct rr_slice s, struct redis_addr *out)
 {
     struct rr_slice host = s;
     const char *end = find(s, ':');
@@ -102,6 +102,25 @@ static bool parse_host(struct rr_slice s, struct redis_url *out)
         return false;
     out->port = (uint16_t)port;
     return host.len > 0 && rr_slice_copy(host, out->host, sizeof(out->host));
+}
+
+/* host[:port],… */
+static bool parse_hosts(struct rr_slice s, struct redis_url *out)
+{
+    const char *comma = NULL;
+
+    do {
+        comma = find(s, ',');
+        if (out->seeds_n == REDIS_URL_SEEDS_MAX ||
+            !parse_host(rr_slice_of(s.p, comma ? (size_t)(comma - s.p) : s.len),
+                        &out->seeds[out->seeds_n++]))
+            return false;
+        if (comma)
+            s = rr_slice_of(comma + 1, s.len - (size_t)(comma + 1 - s.p));
+    } while (comma);
+    memcpy(out->host, out->seeds[0].host, sizeof(out->host));
+    out->port = out->seeds[0].port;
+    return true;
 }
 
 enum rr_err redis_url_parse(const char *url, struct redis_url *out)
@@ -129,5 +148,5 @@ enum rr_err redis_url_parse(const char *url, struct redis_url *out)
             return RR_CONFIG;
         authority = rr_slice_of(at + 1, authority.len - n - 1);
     }
-    return parse_host(authority, out) ? RR_OK : RR_CONFIG;
+    return parse_hosts(authority, out) ? RR_OK : RR_CONFIG;
 }

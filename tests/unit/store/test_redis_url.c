@@ -42,6 +42,26 @@ static void parse_reads_every_part(void **state)
     }
 }
 
+static void parse_reads_a_list_of_addresses(void **state)
+{
+    struct redis_url u;
+
+    (void)state;
+    assert_int_equal(redis_url_parse("redis://:pw@a,b:7001,[::1]:7002/0", &u), RR_OK);
+    assert_int_equal(u.seeds_n, 3);
+    assert_string_equal(u.host, "a");
+    assert_string_equal(u.password, "pw");
+    assert_string_equal(u.seeds[0].host, "a");
+    assert_int_equal(u.seeds[0].port, 6379);
+    assert_string_equal(u.seeds[1].host, "b");
+    assert_int_equal(u.seeds[1].port, 7001);
+    assert_string_equal(u.seeds[2].host, "::1");
+    assert_int_equal(u.seeds[2].port, 7002);
+    assert_int_equal(redis_url_parse("redis://a,,b", &u), RR_CONFIG);
+    assert_int_equal(redis_url_parse("redis://a,", &u), RR_CONFIG);
+    assert_int_equal(redis_url_parse("redis://a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a", &u), RR_CONFIG);
+}
+
 static void parse_malformed_is_refused(void **state)
 {
     static const char *const urls[] = {
@@ -100,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_reads_every_part),
+        cmocka_unit_test(parse_reads_a_list_of_addresses),
         cmocka_unit_test(parse_malformed_is_refused),
         cmocka_unit_test(parse_too_long_is_refused),
     };
