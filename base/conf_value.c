@@ -127,7 +127,10 @@ static const char *check_mysql_url(const char *v)
 
 static const char *check_topology(const char *v)
 {
-    return !strcmp(v, "single") || !strcmp(v, "failover") ? NULL : "must be single or failover";
+    return !strcmp(v, "single") || !strcmp(v, "failover") || !strcmp(v, "cluster") ||
+                   !strcmp(v, "sentinel")
+               ? NULL
+               : "must be single, failover, cluster or sentinel";
 }
 
 static const char *check_fence_policy(const char *v)

@@ -41,6 +41,8 @@ static enum rr_err ctx_open(struct db_ctx *ctx, const struct db_pool *p, uint32_
                              .timeout_s = (int)((p->conf->mysql_timeout_ms + 999) / 1000),
                              .rules = &p->rules};
     struct store_opts so = {.url = p->conf->redis_url,
+                            .topology = store_topology_of(p->conf->redis_topology),
+                            .sentinel_master = p->conf->redis_sentinel_master,
                             .namespace_ = p->conf->server_namespace,
                             .worker_name = ctx->owner,
                             .timeout_ms = p->conf->redis_timeout_ms};

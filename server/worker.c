@@ -312,6 +312,8 @@ static enum rr_err worker_connect(struct worker *w)
                                      .echo = bus_echo,
                                      .state = bus_state};
     struct store_opts so = {.url = w->conf->redis_url,
+                            .topology = store_topology_of(w->conf->redis_topology),
+                            .sentinel_master = w->conf->redis_sentinel_master,
                             .namespace_ = w->conf->server_namespace,
                             .worker_name = w->name,
                             .timeout_ms = w->conf->redis_timeout_ms,

@@ -42,12 +42,17 @@ static bool take_arg(struct rr_slice *rest, struct rr_slice *arg)
     return true;
 }
 
-bool cluster_cmd_slot(const struct redis_cmd *cmd, uint16_t *slot)
+bool cluster_cmd_slot(const struct redis_cmd *cmd, bool script, uint16_t *slot)
 {
     struct rr_slice rest = rr_slice_of(cmd->args.p, cmd->args.len);
     struct rr_slice arg;
 
-    if (cmd->argc < 2 || !take_arg(&rest, &arg) || !take_arg(&rest, &arg))
+    if (cmd->argc < 2 || !take_arg(&rest, &arg))
+        return false;
+    if (!script && (rr_slice_eq_str(arg, "PUBLISH") || rr_slice_eq_str(arg, "CONFIG") ||
+                    rr_slice_eq_str(arg, "CLUSTER")))
+        return false;
+    if (!take_arg(&rest, &arg))
         return false;
     *slot = cluster_slot(arg);
     return true;
@@ -120,6 +125,16 @@ enum rr_err cluster_map_read(const redisReply *r, const struct redis_addr *asked
             out->owner[s] = index;
     }
     return RR_OK;
+}
+
+enum rr_err cluster_map_move(struct cluster_map *m, uint16_t slot, const struct redis_addr *to)
+{
+    uint8_t index = 0;
+    enum rr_err err = primary_index(m, to, &index);
+
+    if (!err)
+        m->owner[slot] = index;
+    return err;
 }
 
 /* ---- redirections ---- */

@@ -21,8 +21,8 @@ enum {
 /* CRC-16/XMODEM modulo 16384, of what is between the first { and the next } if there is anything. */
 uint16_t cluster_slot(struct rr_slice key);
 /* The slot of a command's first key: the argument after the name, of a script the one after the number of keys.
- * False: it has none (PING, TIME). */
-bool cluster_cmd_slot(const struct redis_cmd *cmd, uint16_t *slot);
+ * False: any server may answer (PING, TIME, CONFIG; PUBLISH reaches the whole cluster). */
+bool cluster_cmd_slot(const struct redis_cmd *cmd, bool script, uint16_t *slot);
 
 struct cluster_map {
     struct redis_addr primaries[CLUSTER_PRIMARIES_MAX];
@@ -34,6 +34,9 @@ struct cluster_map {
  * RR_MALFORMED; RR_TOO_BIG: more primaries than the map holds. */
 RR_MUST_CHECK enum rr_err cluster_map_read(const redisReply *r, const struct redis_addr *asked,
                                            struct cluster_map *out);
+/* One slot has moved. RR_TOO_BIG: nothing was changed. */
+RR_MUST_CHECK enum rr_err cluster_map_move(struct cluster_map *m, uint16_t slot,
+                                           const struct redis_addr *to);
 bool cluster_addr_eq(const struct redis_addr *a, const struct redis_addr *b);
 
 enum cluster_hint {

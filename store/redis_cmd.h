@@ -2,6 +2,7 @@
 #ifndef STORE_REDIS_CMD_H
 #define STORE_REDIS_CMD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,7 +15,11 @@
 struct redis_cmd {
     struct rr_buf args; /* encoded; of a script: without EVALSHA and the script itself */
     uint32_t argc;
+    uint8_t hops; /* redirections it has been through */
+    bool asking;  /* ASKING goes before it: its slot is on its way to that server */
 };
+
+#define REDIS_ASKING "*1\r\n$6\r\nASKING\r\n"
 
 void redis_cmd_arg(struct redis_cmd *c, struct rr_slice arg);
 void redis_cmd_str(struct redis_cmd *c, const char *arg);

@@ -77,7 +77,7 @@ enum rr_err sync__fill_list(struct store_sync *s, const struct store_key *tmp,
         redis_cmd_strs(&cmd, "EXPIRE", tmp->s, ttl, (char *)NULL);
         redis_cmd_write(&cmd, NULL, false, &bytes);
         redis_cmd_fini(&cmd);
-        err = sync__pipeline(s, &bytes, n + 1);
+        err = sync__pipeline(s, tmp, &bytes, n + 1);
         rr_buf_fini(&bytes);
         rr_fail(PREPARE_MID_LIST);
     }

@@ -17,29 +17,51 @@ enum {
     ITEMS_MAX = 100   /* grants per outbox entry */
 };
 
-static enum rr_err pool_epoch(void *impl, struct pool_epoch *out)
+void sync__epoch_cmd(struct redis_cmd *cmd, const struct store_key *key)
+{
+    uint64_t random[2];
+    char mark[33];
+
+    RR_ASSERT(getrandom(random, sizeof(random), 0) == sizeof(random));
+    snprintf(mark, sizeof(mark), "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
+    redis_cmd_keys(cmd, key, 1);
+    redis_cmd_str(cmd, mark);
+}
+
+enum rr_err sync__epoch_read(const redisReply *r, struct pool_epoch *out)
+{
+    return reply_is_array(r, 2) && reply_text(r->element[0], out->rid, sizeof(out->rid)) &&
+                   reply_text(r->element[1], out->mark, sizeof(out->mark)) && out->rid[0]
+               ? RR_OK
+               : RR_CORRUPT;
+}
+
+static enum rr_err pool_epochs(void *impl, struct pool_epochs *out)
 {
     struct store_sync *s = impl;
     struct store_key key = key_global(s->ns, "redpkt:epoch");
     struct redis_cmd cmd = {0};
     redisReply *r = NULL;
-    uint64_t random[2];
-    char mark[33];
     enum rr_err err = RR_OK;
 
-    RR_ASSERT(getrandom(random, sizeof(random), 0) == sizeof(random));
-    snprintf(mark, sizeof(mark), "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
-    *out = (struct pool_epoch){{0}, {0}};
-    redis_cmd_keys(&cmd, &key, 1);
-    redis_cmd_str(&cmd, mark);
+    memset(out, 0, sizeof(*out));
+    if (s->cluster)
+        return sync__cluster_epochs(s, out);
+    sync__epoch_cmd(&cmd, &key);
     err = sync__call(s, &script_pool_epoch, &cmd, &r);
     if (err)
         return err;
-    if (!reply_is_array(r, 2) || !reply_text(r->element[0], out->rid, sizeof(out->rid)) ||
-        !reply_text(r->element[1], out->mark, sizeof(out->mark)) || !out->rid[0])
-        err = RR_CORRUPT;
+    err = sync__epoch_read(r, &out->of[0]);
+    out->n = 1;
     freeReplyObject(r);
     return err;
+}
+
+static uint32_t pool_primaries(void *impl)
+{
+    struct store_sync *s = impl;
+
+    return s->cluster ? sync__cluster_primaries(s) : 1;
 }
 
 static bool setting_is(struct store_sync *s, const char *name, const char *want)
@@ -122,7 +144,7 @@ static enum rr_err fill_users(struct store_sync *s, const struct store_key *tmp,
         redis_cmd_strs(&cmd, "EXPIRE", tmp->s, ttl, (char *)NULL);
         redis_cmd_write(&cmd, NULL, false, &bytes);
         redis_cmd_fini(&cmd);
-        err = record.failed ? RR_TOO_BIG : sync__pipeline(s, &bytes, n + 1);
+        err = record.failed ? RR_TOO_BIG : sync__pipeline(s, tmp, &bytes, n + 1);
         rr_buf_fini(&bytes);
     }
     rr_buf_fini(&record);
@@ -222,7 +244,8 @@ static enum rr_err pool_refill(void *impl, const struct pool_refill *p)
 
 void sync__recover_init(struct store_sync *s)
 {
-    s->pool.epoch = pool_epoch;
+    s->pool.epochs = pool_epochs;
+    s->pool.primaries = pool_primaries;
     s->pool.durable = pool_durable;
     s->pool.fence = pool_fence;
     s->pool.refill = pool_refill;

@@ -18,14 +18,13 @@ enum rr_err fence_read(struct ledger *l, const char *code, struct fence *out)
     *out = (struct fence){.state = FENCE_DONE};
     if (!err)
         err = db_select(l->db,
-                        "SELECT id, state, run, wait_until - " DB_NOW_MS
+                        "SELECT id, state, wait_until - " DB_NOW_MS
                         " FROM rp_fence WHERE code = ? ORDER BY id DESC LIMIT 1",
                         DB_ARGS(db_str(code)), &rows);
     if (!err && rows.n) {
         out->id = db_i64(&rows, 0, 0);
         out->state = (enum fence_state)db_i64(&rows, 0, 1);
-        RR_ASSERT(db_copy(&rows, 0, 2, out->run, sizeof(out->run)));
-        out->wait_left_ms = db_i64(&rows, 0, 3);
+        out->wait_left_ms = db_i64(&rows, 0, 2);
     }
     db_rows_fini(&rows);
     return err;
@@ -60,26 +59,37 @@ enum rr_err fence_shards(struct ledger *l, const struct fence *f,
 struct begin {
     const char *code;
     const struct fence *last;
-    const char *run;
+    const struct fence_runs *runs;
     const struct escrow_row *rows;
-    uint64_t lost;
 };
+
+/* The row's own run only shows: each shard has the one of its primary. */
+static const char *first_run(const struct begin *p)
+{
+    uint32_t i = 0;
+
+    while (!(p->runs->lost >> i & 1))
+        i++;
+    return p->runs->now[i];
+}
 
 static enum rr_err insert_shards(struct ledger *l, const struct begin *p, uint32_t shards,
                                  int64_t id)
 {
-    char rid[RR_RID_LEN + 1];
     enum rr_err err = RR_OK;
 
-    snprintf(rid, sizeof(rid), "%.32s%08" PRIx32, p->run, (uint32_t)id);
     for (uint32_t i = 0; !err && i < shards; i++) {
-        if (p->lost >> i & 1)
-            err = db_stmt(l->db,
-                          "INSERT INTO rp_fence_shard (fence, code, shard, old_rid, new_rid)"
-                          " VALUES (?, ?, ?, ?, ?)",
-                          DB_ARGS(db_int(id), db_str(p->code), db_int(i), db_str(p->rows[i].rid),
-                                  db_str(rid)),
-                          NULL);
+        char rid[RR_RID_LEN + 1];
+
+        if (!(p->runs->lost >> i & 1))
+            continue;
+        snprintf(rid, sizeof(rid), "%.32s%08" PRIx32, p->runs->now[i], (uint32_t)id);
+        err = db_stmt(
+            l->db,
+            "INSERT INTO rp_fence_shard (fence, code, shard, old_rid, new_rid)"
+            " VALUES (?, ?, ?, ?, ?)",
+            DB_ARGS(db_int(id), db_str(p->code), db_int(i), db_str(p->rows[i].rid), db_str(rid)),
+            NULL);
     }
     return err;
 }
@@ -117,16 +127,16 @@ static enum rr_err begin_tx(struct ledger *l, void *arg)
         err = db_stmt(l->db,
                       "INSERT INTO rp_fence (code, run, wait_until, created_at)"
                       " VALUES (?, ?, 0, ?)",
-                      DB_ARGS(db_str(p->code), db_str(p->run), db_int(now_ms)), NULL);
+                      DB_ARGS(db_str(p->code), db_str(first_run(p)), db_int(now_ms)), NULL);
     if (!err)
         err = newest(l, p->code, &id);
     return err ? err : insert_shards(l, p, r.spec.shards, id);
 }
 
 enum rr_err fence_begin(struct ledger *l, const char *code, const struct fence *last,
-                        const char *run, const struct escrow_row *rows, uint64_t lost)
+                        const struct fence_runs *runs, const struct escrow_row *rows)
 {
-    struct begin p = {.code = code, .last = last, .run = run, .rows = rows, .lost = lost};
+    struct begin p = {.code = code, .last = last, .runs = runs, .rows = rows};
 
     return ledger__tx(l, begin_tx, &p);
 }

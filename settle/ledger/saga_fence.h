@@ -17,7 +17,6 @@ enum fence_state {
 struct fence {
     int64_t id; /* 0: there was none yet */
     enum fence_state state;
-    char run[RR_RID_LEN + 1]; /* the Redis it recovers into */
     int64_t wait_left_ms;
 };
 
@@ -29,14 +28,19 @@ struct fence_shard {
     uint32_t keep; /* quick: packets below it are known to be in the pool; 0: unknown */
 };
 
+/* Which shards are lost, and the run of the Redis that has each of them now: its own primary of a cluster. */
+struct fence_runs {
+    uint64_t lost;
+    char now[RR_SHARDS_MAX][RR_RID_LEN + 1];
+};
+
 /* The newest one. */
 RR_MUST_CHECK enum rr_err fence_read(struct ledger *l, const char *code, struct fence *out);
 RR_MUST_CHECK enum rr_err fence_shards(struct ledger *l, const struct fence *f,
                                        struct fence_shard out[RR_SHARDS_MAX], uint32_t *n);
-/* A new one after `last`, for the shards with a set bit in lost. RR_CONFLICT: somebody else was faster. */
+/* A new one after `last`, for the shards that are lost. RR_CONFLICT: somebody else was faster. */
 RR_MUST_CHECK enum rr_err fence_begin(struct ledger *l, const char *code, const struct fence *last,
-                                      const char *run, const struct escrow_row *rows,
-                                      uint64_t lost);
+                                      const struct fence_runs *runs, const struct escrow_row *rows);
 /* From state to the next one, wait_ms from now by the database's clock. RR_CONFLICT: it is not in `from` any more. */
 RR_MUST_CHECK enum rr_err fence_move(struct ledger *l, const struct fence *f, enum fence_state from,
                                      enum fence_state to, int64_t wait_ms);

@@ -49,20 +49,26 @@ enum rr_err saga__recover_arm(struct saga *s, const char *code)
 
 /* ---- another run of Redis: the books alone say which rains it concerns ---- */
 
-static enum rr_err arm_others(struct saga *s, const char *run)
+static enum rr_err arm_others(struct saga *s, const struct pool_epochs *now)
 {
     struct ledger *l = s->ledger;
     struct db_rows rows = {.cols = 0};
+    char runs[POOL_EPOCHS_MAX * (POOL_RUN_LEN + 1) + 1] = "";
     enum rr_err err = db_open(l->db);
+
+    for (uint32_t i = 0; i < now->n; i++) {
+        strncat(runs, i ? "," : "", 1);
+        strncat(runs, now->of[i].rid, POOL_RUN_LEN);
+    }
 
     if (!err)
         err = db_select(l->db,
                         "SELECT c.config_code FROM t_red_packet_config c FORCE INDEX (ix_status)"
                         " WHERE c.status IN (2, 3, 4) AND (SELECT COUNT(*) FROM rp_escrow e"
-                        " WHERE e.code = c.config_code AND LEFT(e.rid, 32) <> LEFT(?, 32)) > 0"
+                        " WHERE e.code = c.config_code AND FIND_IN_SET(LEFT(e.rid, 32), ?) = 0) > 0"
                         " AND NOT EXISTS (SELECT 1 FROM rp_task t WHERE t.state = 0"
                         " AND t.biz_id = CONCAT('recover:', c.config_code)) LIMIT ?",
-                        DB_ARGS(db_str(run), db_int(ARM_MAX)), &rows);
+                        DB_ARGS(db_str(runs), db_int(ARM_MAX)), &rows);
     for (uint32_t i = 0; !err && i < rows.n; i++) {
         char code[RR_CODE_LEN + 1];
 
@@ -105,7 +111,8 @@ static enum rr_err walk(struct saga *s)
 
     for (uint32_t i = 0; !err && i < n; i++) {
         err = look_at(s, rains[i].code);
-        if (err == RR_NOT_FOUND)
+        /* One primary of a cluster that is away keeps nobody from looking at the rains of the others. */
+        if (err == RR_NOT_FOUND || (err == RR_UNAVAILABLE && c->seen.n + c->seen.away > 1))
             err = RR_OK;
     }
     if (!err) {
@@ -121,26 +128,37 @@ static void walk_again(struct saga_recovery *c)
     c->walk_over = false;
 }
 
+static const char *what_changed(const struct pool_epochs *was, const struct pool_epochs *now)
+{
+    if (was->away != now->away)
+        return now->away ? "a primary is away" : "all primaries answer";
+    for (uint32_t i = 0; i < now->n; i++) {
+        if (i >= was->n || strcmp(was->of[i].rid, now->of[i].rid) != 0)
+            return "another run of Redis answers";
+    }
+    return was->n == now->n ? "Redis was wiped" : "the cluster has fewer primaries";
+}
+
 enum rr_err saga_look_for_losses(struct saga *s, int64_t now_ms)
 {
     struct saga_recovery *c = s->recovery;
-    struct pool_epoch epoch;
-    enum rr_err err = s->pool->epoch(s->pool->impl, &epoch);
-    bool first = c->seen.rid[0] == 0;
+    struct pool_epochs now;
+    enum rr_err err = s->pool->epochs(s->pool->impl, &now);
+    bool first = c->seen.n == 0;
 
     if (err)
         return err;
-    if (strcmp(epoch.rid, c->seen.rid) != 0 || strcmp(epoch.mark, c->seen.mark) != 0) {
+    if (memcmp(&now, &c->seen, sizeof(now)) != 0) {
         if (!first) {
             c->epoch_changes++;
-            log_warn("redis_changed", "%s",
-                     strcmp(epoch.rid, c->seen.rid) != 0 ? "another run of Redis answers"
-                                                         : "Redis was wiped");
+            log_warn("redis_changed", "%s", what_changed(&c->seen, &now));
         }
-        c->seen = epoch;
+        c->seen = now;
         walk_again(c);
     }
-    err = arm_others(s, epoch.rid);
+    /* Who is away may come back as he was: whose run is not there is only then another one when all are. */
+    if (now.away == 0)
+        err = arm_others(s, &now);
     if (!err && c->walk_over && now_ms >= c->next_walk_ms)
         walk_again(c);
     if (!err && !c->walk_over) {

@@ -9,15 +9,30 @@
 #include "ledger/room_stats.h"
 #include "saga_impl.h"
 
-enum { PREPARE_LOCK_MS = 30000 };
+enum { PREPARE_LOCK_MS = 30000, PACKETS_PER_PRIMARY = 1000 };
+
+/* Who named no number of shards gets one per server of Redis, if each is worth it: a viewer has one home shard, and a small
+ * packet in many shards would be sold out for one and not for the other. */
+static void spread(const struct saga *s, struct rain_spec *spec)
+{
+    uint32_t n = s->pool->primaries ? s->pool->primaries(s->pool->impl) : 1;
+
+    if (n > RR_SHARDS_MAX)
+        n = RR_SHARDS_MAX;
+    if (n > spec->shards && spec->count / n >= PACKETS_PER_PRIMARY)
+        spec->shards = n;
+}
 
 enum rr_err saga_create(struct saga *s, struct rain_spec *spec, struct rain_info *out,
                         const char **field)
 {
+    bool any = spec->shards == 0;
     enum rr_err err = rain_spec_check(spec, field);
 
     if (err)
         return err;
+    if (any)
+        spread(s, spec);
     err = ledger_rain_create(s->ledger, spec, out);
     if (err == RR_BAD_REQUEST) {
         struct rain_spec timed = *spec;

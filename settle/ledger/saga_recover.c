@@ -67,19 +67,21 @@ static enum rr_err begin_again(struct recovery *c)
 /* ---- begin ---- */
 
 static enum rr_err find_lost(struct recovery *c, struct escrow_row rows[RR_SHARDS_MAX],
-                             uint64_t *lost)
+                             struct fence_runs *runs)
 {
     struct pool_admin const *pool = c->s->pool;
     enum rr_err err = escrow_read(c->s->ledger, &c->rain, rows);
 
-    *lost = 0;
+    runs->lost = 0;
     for (uint32_t i = 0; !err && i < c->rain.spec.shards; i++) {
         struct pool_shard at = shard_of(c, i);
         struct pool_state st;
 
         err = pool->state(pool->impl, &at, &st);
-        if (!err && saga__pool_lost(&c->rain, i, rows[i].rid, &st))
-            *lost |= UINT64_C(1) << i;
+        if (err || !saga__pool_lost(&c->rain, i, rows[i].rid, &st))
+            continue;
+        runs->lost |= UINT64_C(1) << i;
+        memcpy(runs->now[i], st.now_rid, sizeof(runs->now[i]));
     }
     return err;
 }
@@ -98,15 +100,15 @@ static enum rr_err tell(struct recovery *c, const char *state)
     return err ? err : push_state(s, &c->rain, state, now_ms);
 }
 
-static enum rr_err begin(struct recovery *c, const struct pool_epoch *epoch)
+static enum rr_err begin(struct recovery *c)
 {
     struct escrow_row rows[RR_SHARDS_MAX];
-    uint64_t lost = 0;
-    enum rr_err err = find_lost(c, rows, &lost);
+    struct fence_runs runs;
+    enum rr_err err = find_lost(c, rows, &runs);
 
-    if (err || !lost)
+    if (err || !runs.lost)
         return err;
-    err = fence_begin(c->s->ledger, c->rain.code, &c->fence, epoch->rid, rows, lost);
+    err = fence_begin(c->s->ledger, c->rain.code, &c->fence, &runs, rows);
     if (err)
         return err == RR_CONFLICT ? wait(c, 0) : err;
     log_warn("recovering", "rain %s (%s): its pool is of another Redis, or damaged", c->rain.code,
@@ -286,12 +288,34 @@ static enum rr_err apply(struct recovery *c)
     return RR_OK;
 }
 
+/* A shard is recovered into the run that its own primary was when the recovery began. */
+static enum rr_err same_runs(struct recovery *c, bool *same)
+{
+    struct pool_admin const *pool = c->s->pool;
+    enum rr_err err = RR_OK;
+
+    *same = true;
+    for (uint32_t i = 0; !err && *same && i < c->shards_n; i++) {
+        struct pool_shard at = shard_of(c, c->shards[i].shard);
+        struct pool_state st;
+
+        err = pool->state(pool->impl, &at, &st);
+        *same = err || pool_same_run(c->shards[i].new_rid, st.now_rid);
+    }
+    return err;
+}
+
 static enum rr_err go_on(struct recovery *c)
 {
+    bool same = false;
     enum rr_err err = fence_shards(c->s->ledger, &c->fence, c->shards, &c->shards_n);
 
+    if (!err)
+        err = same_runs(c, &same);
     if (err)
         return err;
+    if (!same)
+        return begin_again(c);
     switch (c->fence.state) {
     case FENCE_BEGUN: err = fence_all(c); break;
     case FENCE_WAITS: err = snapshot(c); break;
@@ -308,11 +332,8 @@ static enum rr_err go_on(struct recovery *c)
 static enum rr_err advance(struct recovery *c, const char *code)
 {
     struct saga *s = c->s;
-    struct pool_epoch epoch;
     enum rr_err err = ledger_rain_get(s->ledger, code, &c->rain);
 
-    if (!err)
-        err = s->pool->epoch(s->pool->impl, &epoch);
     if (!err)
         err = fence_read(s->ledger, code, &c->fence);
     if (err)
@@ -322,9 +343,7 @@ static enum rr_err advance(struct recovery *c, const char *code)
         return c->fence.state < FENCE_DONE
                    ? fence_move(s->ledger, &c->fence, c->fence.state, FENCE_VOID, 0)
                    : RR_OK;
-    if (c->fence.state >= FENCE_DONE)
-        return begin(c, &epoch);
-    return pool_same_run(c->fence.run, epoch.rid) ? go_on(c) : begin_again(c);
+    return c->fence.state >= FENCE_DONE ? begin(c) : go_on(c);
 }
 
 enum rr_err saga__step_recover(struct saga *s, const struct task *t, int64_t *next_at_ms)

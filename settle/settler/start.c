@@ -128,6 +128,8 @@ static enum rr_err wait_one(struct settler *s, struct store_sync *store, enum de
 enum rr_err settler__wait_all(struct settler *s)
 {
     struct store_opts o = {.url = s->conf->redis_url,
+                           .topology = store_topology_of(s->conf->redis_topology),
+                           .sentinel_master = s->conf->redis_sentinel_master,
                            .namespace_ = s->conf->server_namespace,
                            .worker_name = s->name,
                            .timeout_ms = s->conf->redis_timeout_ms};

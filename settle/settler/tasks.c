@@ -273,6 +273,8 @@ static enum rr_err make_parts(struct tasks *t)
                              .timeout_s = tasks_ledger_timeout_s(c->mysql_timeout_ms),
                              .rules = t->rules};
     struct store_opts so = {.url = c->redis_url,
+                            .topology = store_topology_of(c->redis_topology),
+                            .sentinel_master = c->redis_sentinel_master,
                             .namespace_ = c->server_namespace,
                             .worker_name = t->name,
                             .timeout_ms = c->redis_timeout_ms};

@@ -356,8 +356,25 @@ enum rr_err sync__run(struct store_sync *s, const struct store_script *script,
     return err;
 }
 
-enum rr_err sync__pipeline(struct store_sync *s, struct rr_buf *bytes, uint32_t n)
+/* The simulated Redis is one server. */
+enum rr_err sync__cluster_epochs(struct store_sync *s, struct pool_epochs *out)
 {
+    (void)s;
+    (void)out;
+    return RR_UNAVAILABLE;
+}
+
+uint32_t sync__cluster_primaries(struct store_sync *s)
+{
+    (void)s;
+    return 1;
+}
+
+enum rr_err sync__pipeline(struct store_sync *s, const struct store_key *key,
+                           const struct rr_buf *bytes, uint32_t n)
+{
+    (void)key;
+
     size_t at = 0;
     enum rr_err err = RR_OK;
 

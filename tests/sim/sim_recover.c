@@ -422,11 +422,11 @@ static enum rr_err advance(int64_t *next_at_us)
 {
     struct sql_fence f;
     struct sql_books *b = NULL;
-    struct pool_epoch epoch;
+    struct pool_epochs now;
     enum rr_err err = sql_read();
 
     if (!err)
-        err = net_pool()->epoch(net_pool()->impl, &epoch);
+        err = net_pool()->epochs(net_pool()->impl, &now);
     if (err)
         return err;
     f = sql_books()->fence;
@@ -437,8 +437,8 @@ static enum rr_err advance(int64_t *next_at_us)
         return err ? err : sql_commit(HIT_NONE, HIT_NONE);
     }
     if (f.state == FENCE_NONE || f.state >= FENCE_DONE)
-        return begin(&f, &epoch, next_at_us);
-    if (!pool_same_run(f.run, epoch.rid))
+        return begin(&f, &now.of[0], next_at_us);
+    if (!pool_same_run(f.run, now.of[0].rid))
         return begin_again(&f, next_at_us);
     switch (f.state) {
     case FENCE_BEGUN: err = fence_all(&f, next_at_us); break;

@@ -92,6 +92,8 @@ static void check_redis(struct doctor *d)
 {
     const struct rr_conf *c = &d->ctl->conf;
     struct store_opts opts = {.url = c->redis_url,
+                              .topology = store_topology_of(c->redis_topology),
+                              .sentinel_master = c->redis_sentinel_master,
                               .namespace_ = c->server_namespace,
                               .worker_name = "doctor",
                               .timeout_ms = c->redis_timeout_ms};

@@ -211,6 +211,8 @@ int cmd_repair(struct ctl *ctl)
     struct ledger_opts opts = {
         .url = ctl->conf.mysql_url, .namespace_ = ctl->conf.server_namespace, .timeout_s = 60};
     struct store_opts sopts = {.url = ctl->conf.redis_url,
+                               .topology = store_topology_of(ctl->conf.redis_topology),
+                               .sentinel_master = ctl->conf.redis_sentinel_master,
                                .namespace_ = ctl->conf.server_namespace,
                                .worker_name = "redrainctl",
                                .timeout_ms = ctl->conf.redis_timeout_ms};

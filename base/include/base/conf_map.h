@@ -46,10 +46,12 @@
     X(token, audience, STR, "redrain", 1, 255, "", RELOAD, "required aud claim")                   \
     X(token, leeway_s, INT, "5", 0, 60, "s", RELOAD, "clock skew allowed for exp and nbf")         \
     X(redis, url, SECRET, "redis://127.0.0.1:6379/0", 1, 4000, "", RESTART,                        \
-      "redis://[:password@]host:port/db")                                                          \
+      "redis://[:password@]host:port/db; of a cluster or of sentinels host:port,host:port,...")    \
     X(redis, timeout_ms, INT, "2000", 100, 60000, "ms", RESTART, "connect and command deadline")   \
     X(redis, topology, STR, "single", 1, 16, "", RESTART,                                          \
-      "single, or failover (replicas that may take over)")                                         \
+      "single, failover (replicas that may take over behind one address), cluster, sentinel")      \
+    X(redis, sentinel_master, STR, "mymaster", 1, 64, "", RESTART,                                 \
+      "with topology sentinel: the name of the primary there")                                     \
     X(kafka, bootstrap, STR, "127.0.0.1:9092", 1, 4000, "", RESTART, "broker list")                \
     X(kafka, topic, STR, "receive_red_packet", 1, 200, "", RESTART, "topic of granted packets")    \
     X(kafka, group, STR, "redrain-settler", 1, 200, "", RESTART, "consumer group of the settlers") \
@@ -75,7 +77,7 @@
     X(fence, policy, STR, "recover", 1, 16, "", RESTART,                                           \
       "a rain whose Redis restarted or lost data: recover goes on with it, close ends it")         \
     X(fence, wait_ms, INT, "0", 0, 600000, "ms", RESTART,                                          \
-      "wait of a recovery, at least 3000; 0: 3000, and 10000 more with topology failover")         \
+      "wait of a recovery, at least 3000; 0: 3000, and 10000 more unless topology is single")      \
     X(marketing, budget_fen, INT, "10000000", 0, 1000000000000, "fen", RESTART,                    \
       "the most one sender may put into marketing packets in a day; refunds do not give it back")  \
     X(limits, send_per_min, INT, "10", 1, 6000, "1/min", RESTART,                                  \

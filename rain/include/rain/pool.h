@@ -86,7 +86,7 @@ struct pool_refill {
     uint32_t limit;
 };
 
-/* The Redis that answers. */
+/* A Redis that answers. */
 struct pool_epoch {
     char rid[RR_RID_LEN + 1]; /* its run id */
     char mark[33];            /* random; another one after a wipe */
@@ -95,6 +95,14 @@ struct pool_epoch {
 struct pool_user_total {
     int64_t user_id;
     int64_t total_fen;
+};
+
+/* All of them: one, or the primaries of a cluster, each with pools of its own. */
+enum { POOL_EPOCHS_MAX = 64 };
+struct pool_epochs {
+    struct pool_epoch of[POOL_EPOCHS_MAX]; /* ascending by rid; what is not set is 0 */
+    uint32_t n;
+    uint32_t away; /* primaries that did not answer */
 };
 
 struct pool_admin {
@@ -122,8 +130,10 @@ struct pool_admin {
     /* One user's grants in his shard, by HGET. */
     enum rr_err (*user_grants)(void *impl, const struct pool_shard *at, int64_t user_id,
                                pool_grant_fn fn, void *arg);
-    /* Which Redis answers, and whether it was wiped. */
-    enum rr_err (*epoch)(void *impl, struct pool_epoch *out);
+    /* Which Redis answers, and whether it was wiped. RR_UNAVAILABLE: none does. */
+    enum rr_err (*epochs)(void *impl, struct pool_epochs *out);
+    /* How many servers share the shards; 0: not known. NULL: one. */
+    uint32_t (*primaries)(void *impl);
     /* True: every acknowledged write is on disk (AOF, appendfsync always, also while rewriting). False: not, or not known. */
     bool (*durable)(void *impl);
     /* Begins a recovery of the shard into the life rid: it grants nothing any more, and refill() takes this rid only. */

@@ -135,12 +135,14 @@ static enum rr_err retire(void *impl, const struct pool_shard *at)
     return RR_OK;
 }
 
-static enum rr_err epoch(void *impl, struct pool_epoch *out)
+static enum rr_err epochs(void *impl, struct pool_epochs *out)
 {
     struct fakes *f = impl;
 
-    strcpy(out->rid, f->rid);
-    strcpy(out->mark, f->mark);
+    memset(out, 0, sizeof(*out));
+    strcpy(out->of[0].rid, f->rid);
+    strcpy(out->of[0].mark, f->mark);
+    out->n = 1;
     return RR_OK;
 }
 
@@ -342,7 +344,7 @@ void fakes_init(struct fakes *f)
                                   .close = close_shard,
                                   .state = state,
                                   .grants = grants,
-                                  .epoch = epoch,
+                                  .epochs = epochs,
                                   .durable = durable,
                                   .fence = fence,
                                   .refill = refill,

@@ -22,10 +22,17 @@ static void slots_are_those_of_the_specification(void **state)
         const char *key;
         unsigned slot;
     } rows[] = {
-        {"123456789", 0x31C3 % 16384}, {"", 0},         {"a", 15495},
-        {"foo", 12182},                {"hello", 866},  {"somekey", 11058},
-        {"user1000", 3443},            {"bar", 5061},   {"foo{hash_tag}", 2515},
-        {"bar{hash_tag}", 2515},       {"{user1000}.following", 3443},
+        {"123456789", 0x31C3 % 16384},
+        {"", 0},
+        {"a", 15495},
+        {"foo", 12182},
+        {"hello", 866},
+        {"somekey", 11058},
+        {"user1000", 3443},
+        {"bar", 5061},
+        {"foo{hash_tag}", 2515},
+        {"bar{hash_tag}", 2515},
+        {"{user1000}.following", 3443},
     };
 
     (void)state;
@@ -52,32 +59,36 @@ static void the_slot_of_a_command_is_its_first_keys(void **state)
 
     (void)state;
     redis_cmd_strs(&c, "HGET", "foo", "bar", (char *)NULL);
-    assert_true(cluster_cmd_slot(&c, &slot));
+    assert_true(cluster_cmd_slot(&c, false, &slot));
     assert_int_equal(slot, 12182);
     redis_cmd_fini(&c);
     keys[0] = key_room("ns_", "user1000", "meta");
     keys[1] = key_room("ns_", "user1000", "log");
     redis_cmd_keys(&c, keys, 2);
     redis_cmd_str(&c, "x");
-    assert_true(cluster_cmd_slot(&c, &slot));
+    assert_true(cluster_cmd_slot(&c, true, &slot));
     assert_int_equal(slot, 3443);
     redis_cmd_fini(&c);
+    redis_cmd_strs(&c, "PUBLISH", "users", "x", (char *)NULL);
+    assert_false(cluster_cmd_slot(&c, false, &slot));
+    redis_cmd_fini(&c);
     redis_cmd_str(&c, "PING");
-    assert_false(cluster_cmd_slot(&c, &slot));
+    assert_false(cluster_cmd_slot(&c, false, &slot));
     redis_cmd_fini(&c);
 }
 
 static void all_keys_of_a_script_are_in_one_slot(void **state)
 {
-    static const char *const parts[] = {"list",   "state", "users", "outbox",
-                                        "fence",  "sweep", "tmp:0123456789abcdef"};
+    static const char *const parts[] = {
+        "list", "state", "users", "outbox", "fence", "sweep", "tmp:0123456789abcdef"};
     static const char *const of_room[] = {"meta", "log", "live", "done", "count", "stats", "ch"};
     struct pool_shard at = {.code = "AbCdEfGhIjKlMnOpQrStUv", .shard = 63};
     const char *ns = "ns_";
 
     (void)state;
     for (size_t i = 0; i < RR_COUNTOF(parts); i++)
-        assert_int_equal(slot_of(key_pool(ns, &at, parts[i]).s), slot_of(key_pool(ns, &at, "list").s));
+        assert_int_equal(slot_of(key_pool(ns, &at, parts[i]).s),
+                         slot_of(key_pool(ns, &at, "list").s));
     at.shard = 0;
     assert_int_not_equal(slot_of(key_pool(ns, &at, "list").s),
                          slot_of("ns_redpkt:{AbCdEfGhIjKlMnOpQrStUv:63}:list"));
@@ -119,12 +130,14 @@ static void the_table_of_slots_is_read(void **state)
 
     (void)state;
     assert_non_null(m);
-    assert_int_equal(read_map("*3\r\n*4\r\n:0\r\n:5460\r\n" NODE("$9\r\n127.0.0.1\r\n", "7000")
-                                  NODE("$9\r\n127.0.0.1\r\n", "7003") /* a replica: not asked */
-                              "*3\r\n:5461\r\n:16382\r\n" NODE("$0\r\n\r\n", "7001")
-                              "*3\r\n:16383\r\n:16383\r\n" NODE("$9\r\n127.0.0.1\r\n", "7000"),
-                              m),
-                     RR_OK);
+    assert_int_equal(
+        read_map("*3\r\n*4\r\n:0\r\n:5460\r\n" NODE("$9\r\n127.0.0.1\r\n", "7000")
+                     NODE("$9\r\n127.0.0.1\r\n", "7003") /* a replica: not asked */
+                 "*3\r\n:5461\r\n:16382\r\n" NODE(
+                     "$0\r\n\r\n", "7001") "*3\r\n:16383\r\n:16383\r\n" NODE("$9\r\n127.0.0.1\r\n",
+                                                                             "7000"),
+                 m),
+        RR_OK);
     assert_int_equal(m->n, 2);
     assert_int_equal(m->owner[0], 1);
     assert_int_equal(m->owner[5460], 1);
@@ -132,7 +145,8 @@ static void the_table_of_slots_is_read(void **state)
     assert_int_equal(m->owner[16383], 1);
     assert_string_equal(m->primaries[0].host, "127.0.0.1");
     assert_int_equal(m->primaries[0].port, 7000);
-    assert_string_equal(m->primaries[1].host, "10.0.0.9"); /* an empty host is the one that answered */
+    assert_string_equal(m->primaries[1].host,
+                        "10.0.0.9"); /* an empty host is the one that answered */
     assert_int_equal(m->primaries[1].port, 7001);
     assert_int_equal(read_map("*0\r\n", m), RR_OK);
     assert_int_equal(m->n, 0);
@@ -193,7 +207,8 @@ static void hints_are_read(void **state)
         struct redis_addr to = {"", 0};
         uint16_t slot = 0;
 
-        assert_int_equal(cluster_hint(rr_slice_str(rows[i].text), &asked, &slot, &to), rows[i].hint);
+        assert_int_equal(cluster_hint(rr_slice_str(rows[i].text), &asked, &slot, &to),
+                         rows[i].hint);
         if (!rows[i].host)
             continue;
         assert_int_equal(slot, rows[i].slot);

@@ -50,10 +50,10 @@ static struct pool_state state_of(const struct pool_shard *at)
 /* Of this run of Redis, the no-th life. */
 static void rid_now(uint32_t no, char rid[RR_RID_LEN + 1])
 {
-    struct pool_epoch e;
+    struct pool_epochs e;
 
-    assert_int_equal(pool->epoch(pool->impl, &e), RR_OK);
-    snprintf(rid, RR_RID_LEN + 1, "%.32s%08x", e.rid, no);
+    assert_int_equal(pool->epochs(pool->impl, &e), RR_OK);
+    snprintf(rid, RR_RID_LEN + 1, "%.32s%08x", e.of[0].rid, no);
 }
 
 static struct pool_shard lost(void)
@@ -409,24 +409,24 @@ static void many_users_go_in_batches(void **state)
 
 static void the_epoch_changes_with_a_wipe_and_with_a_restart(void **state)
 {
-    struct pool_epoch a;
-    struct pool_epoch b;
+    struct pool_epochs a;
+    struct pool_epochs b;
 
     (void)state;
-    assert_int_equal(pool->epoch(pool->impl, &a), RR_OK);
-    assert_int_equal(pool->epoch(pool->impl, &b), RR_OK);
-    assert_string_equal(a.rid, b.rid);
-    assert_string_equal(a.mark, b.mark);
+    assert_int_equal(pool->epochs(pool->impl, &a), RR_OK);
+    assert_int_equal(pool->epochs(pool->impl, &b), RR_OK);
+    assert_string_equal(a.of[0].rid, b.of[0].rid);
+    assert_string_equal(a.of[0].mark, b.of[0].mark);
     redis_do_str(&redis, "FLUSHALL");
-    assert_int_equal(pool->epoch(pool->impl, &b), RR_OK);
-    assert_string_equal(a.rid, b.rid);
-    assert_string_not_equal(a.mark, b.mark);
+    assert_int_equal(pool->epochs(pool->impl, &b), RR_OK);
+    assert_string_equal(a.of[0].rid, b.of[0].rid);
+    assert_string_not_equal(a.of[0].mark, b.of[0].mark);
     redis_kill9(&redis);
     redis_restart(&redis);
-    while (pool->epoch(pool->impl, &a) != RR_OK)
+    while (pool->epochs(pool->impl, &a) != RR_OK)
         ;
-    assert_string_not_equal(a.rid, b.rid);
-    assert_string_equal(a.mark, b.mark);
+    assert_string_not_equal(a.of[0].rid, b.of[0].rid);
+    assert_string_equal(a.of[0].mark, b.of[0].mark);
 }
 
 static void durable_is_what_redis_says(void **state)

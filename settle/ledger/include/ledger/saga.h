@@ -30,7 +30,7 @@ struct saga_recovery {
         wait_ms; /* from the fence to the end of what can still be told: X + 1 s, plus the lag of a failover */
     bool single; /* redis.topology */
     bool close;  /* fence.policy */
-    struct pool_epoch seen;
+    struct pool_epochs seen;
     struct rain_cursor walk_at;
     bool walk_over;
     int64_t next_walk_ms;
