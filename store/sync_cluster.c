@@ -213,7 +213,8 @@ enum rr_err sync__cluster_call(struct store_sync *s, const struct store_script *
         }
         if ((*reply)->type != REDIS_REPLY_ERROR)
             return RR_OK;
-        hint = cluster_hint(reply_slice(*reply), &n->node.addr, &slot, &to);
+        hint = cluster_hint(rr_slice_of((*reply)->str, (size_t)(*reply)->len), &n->node.addr, &slot,
+                            &to);
         if (hint != CLUSTER_NO_HINT)
             table_is_old(c);
         if (hint == CLUSTER_NO_HINT || hint == CLUSTER_LATER || hops == CLUSTER_HOPS_MAX)
@@ -249,7 +250,8 @@ enum rr_err sync__cluster_pipeline(struct store_sync *s, const struct store_key 
             table_is_old(c);
         if (err || !*error)
             return err;
-        hint = cluster_hint(reply_slice(*error), &n->node.addr, &slot, &to);
+        hint = cluster_hint(rr_slice_of((*error)->str, (size_t)(*error)->len), &n->node.addr, &slot,
+                            &to);
         if (hint != CLUSTER_NO_HINT)
             table_is_old(c);
         /* Half of it there and half of it here is no list: only what was refused whole goes on to the other. */

@@ -38,17 +38,21 @@ static void run_server(const struct redis_fixture *f)
 {
     char port[8];
     char log[96];
+    char bus[8];
     int null = open("/dev/null", O_RDWR);
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves no server behind */
     snprintf(port, sizeof(port), "%d", f->port);
+    snprintf(bus, sizeof(bus), "%d", f->bus_port);
     snprintf(log, sizeof(log), "%s/log", f->dir);
     dup2(null, 0);
     dup2(null, 1);
     dup2(null, 2);
     execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", f->dir,
            "--logfile", log, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
-           "--requirepass", f->password, (char *)NULL);
+           "--requirepass", f->password, "--cluster-enabled", f->cluster ? "yes" : "no",
+           "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no",
+           "--cluster-port", bus, (char *)NULL);
     _exit(127);
 }
 
@@ -102,6 +106,7 @@ void redis_restart(struct redis_fixture *f)
 void redis_start(struct redis_fixture *f)
 {
     char password[sizeof(f->password)];
+    bool cluster = f->cluster;
 
     memcpy(password, f->password, sizeof(password));
     *f = (struct redis_fixture){0};
@@ -109,7 +114,9 @@ void redis_start(struct redis_fixture *f)
     signal(SIGPIPE, SIG_IGN);
     strcpy(f->dir, "/tmp/redrain-store-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
+    f->cluster = cluster;
     f->port = free_port();
+    f->bus_port = free_port();
     snprintf(f->url, sizeof(f->url), "redis://%s%s%s127.0.0.1:%d/0", f->password[0] ? ":" : "",
              f->password, f->password[0] ? "@" : "", f->port);
     redis_restart(f);

@@ -4,6 +4,7 @@
 #define TEST_REDIS_FIXTURE_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
@@ -19,6 +20,8 @@ struct redis_fixture {
     char url[64];
     char password[32]; /* "" when none */
     int port;
+    int bus_port;
+    bool cluster;      /* --cluster-enabled; set before redis_start */
     pid_t pid;         /* 0: not running */
     redisContext *ctx; /* for the test's own look inside; made again after a restart */
 };
