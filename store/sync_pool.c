@@ -432,7 +432,12 @@ static enum rr_err pool_user_totals(void *impl, const struct pool_user_total *to
         return RR_OK;
     total_cmd(s, &totals[0], &cmd);
     err = sync__run(s, &script_user_total_max, &cmd);
-    for (uint32_t i = 1; !err && i < n;) {
+    /* The users of a cluster are in slots of their own. */
+    for (uint32_t i = 1; !err && s->cluster && i < n; i++) {
+        total_cmd(s, &totals[i], &cmd);
+        err = sync__run(s, &script_user_total_max, &cmd);
+    }
+    for (uint32_t i = 1; !err && !s->cluster && i < n;) {
         uint32_t some = n - i < TOTALS_SOME ? n - i : TOTALS_SOME;
         struct rr_buf bytes = {0};
 
@@ -441,7 +446,7 @@ static enum rr_err pool_user_totals(void *impl, const struct pool_user_total *to
             redis_cmd_write(&cmd, &script_user_total_max, false, &bytes);
             redis_cmd_fini(&cmd);
         }
-        err = sync__pipeline(s, &bytes, some);
+        err = sync__pipeline(s, NULL, &bytes, some);
         rr_buf_fini(&bytes);
     }
     return err;

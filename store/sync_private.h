@@ -39,7 +39,7 @@ RR_MUST_CHECK enum rr_err sync__call(struct store_sync *s, const struct store_sc
 /* The same for who does not care about the answer. */
 RR_MUST_CHECK enum rr_err sync__run(struct store_sync *s, const struct store_script *script,
                                     struct redis_cmd *cmd);
-/* n commands at once, already written to bytes, all of one key; the answers only have to be no errors. */
+/* n commands at once, already written to bytes; the answers only have to be no errors. In a cluster all of one key. */
 RR_MUST_CHECK enum rr_err sync__pipeline(struct store_sync *s, const struct store_key *key,
                                          const struct rr_buf *bytes, uint32_t n);
 
