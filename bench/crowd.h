@@ -45,6 +45,7 @@ struct crowd_stats {
     uint64_t grabs, told, told_conflicts, pending;
     int64_t told_fen;
     uint64_t reconnects, disconnects, refused;
+    uint64_t moves;        /* to another connection, as GOAWAY asked: no disconnects */
     uint64_t bad_messages; /* from the server: not decodable, or without a field they need */
     uint64_t push_gaps;    /* room pushes that are missing by their seq */
     uint64_t codes[CROWD_CODES];

@@ -99,11 +99,11 @@ void report_final(const struct crowd *c, int64_t now_us, uint64_t unanswered)
     print_ms("push_last_ms", push_spread_us(c));
     printf("\"unanswered\":%" PRIu64 ",", unanswered);
     print_codes(c);
-    printf("\"reconnects\":%" PRIu64 ",\"disconnects\":%" PRIu64 ",\"refused\":%" PRIu64
-           ",\"told_conflicts\":%" PRIu64 ",\"config_by_join\":%" PRIu64 ",\"push_gaps\":%" PRIu64
-           ",\"bad_messages\":%" PRIu64 ",\"slots_skipped\":%" PRIu64 ",\"clock_rtt_us\":%" PRId64
-           "}\n",
-           s->reconnects, s->disconnects, s->refused, s->told_conflicts, s->config_by_join,
-           s->push_gaps, s->bad_messages, slots_skipped(c), c->clock.rtt_us);
+    printf("\"moves\":%" PRIu64 ",\"reconnects\":%" PRIu64 ",\"disconnects\":%" PRIu64
+           ",\"refused\":%" PRIu64 ",\"told_conflicts\":%" PRIu64 ",\"config_by_join\":%" PRIu64
+           ",\"push_gaps\":%" PRIu64 ",\"bad_messages\":%" PRIu64 ",\"slots_skipped\":%" PRIu64
+           ",\"clock_rtt_us\":%" PRId64 "}\n",
+           s->moves, s->reconnects, s->disconnects, s->refused, s->told_conflicts,
+           s->config_by_join, s->push_gaps, s->bad_messages, slots_skipped(c), c->clock.rtt_us);
     fflush(stdout);
 }

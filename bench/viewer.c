@@ -20,7 +20,8 @@ enum {
 void viewer_init(struct viewer *v, struct crowd *c, uint32_t index, struct user *u)
 {
     *v = (struct viewer){
-        .ws = {.net = &c->net, .fd = -1},
+        .ws = {.net = &c->net, .owner = v, .fd = -1},
+        .old = {.net = &c->net, .owner = v, .fd = -1},
         .crowd = c,
         .user = u,
         .index = index,
@@ -31,6 +32,7 @@ void viewer_init(struct viewer *v, struct crowd *c, uint32_t index, struct user 
 void viewer_fini(struct viewer *v)
 {
     ws_client_fini(&v->ws);
+    ws_client_fini(&v->old);
     free(v->books);
     v->books = NULL;
 }
@@ -173,10 +175,16 @@ static void on_control_refused(struct viewer *v, const struct unpack_value *body
 static void on_joined(struct viewer *v, const struct unpack_value *body, int64_t now_us)
 {
     struct crowd_stats *st = &v->crowd->stats;
-    if (v->ever_joined)
+    if (v->moving) {
+        st->moves++;
+        v->moving = false;
+        viewer_lost(v, now_us); /* what is open is asked again here */
+        ws_client_close(&v->old, CLOSE_NORMAL);
+    } else if (v->ever_joined) {
         st->reconnects++;
-    else
+    } else {
         st->joined_ever++;
+    }
     v->ever_joined = true;
     v->attempts = 0;
     viewer_on_join(v, body, now_us);
@@ -205,18 +213,24 @@ static void on_control_reply(struct viewer *v, const struct unpack_value *body, 
 static void on_goaway(struct viewer *v, const struct unpack_value *body, int64_t now_us)
 {
     int64_t delay_ms = wire_int(body, "delay_ms", 0);
-    if (delay_ms < 0)
-        delay_ms = 0;
-    uint64_t spread_us = (uint64_t)delay_ms * 1000 + 1;
-    v->leave_us = now_us + (int64_t)(ws_net_random(&v->crowd->net) % spread_us);
+    v->leave_us = now_us + (delay_ms > 0 ? delay_ms : 0) * 1000 + 1;
+}
+
+/* His slot has come: another connection is made, and this one is left when that one has joined. */
+static void move(struct viewer *v, int64_t now_us)
+{
+    ws_client_move(&v->old, &v->ws);
+    v->moving = true;
+    viewer_connect(v, now_us);
 }
 
 static void on_message(struct ws_client *ws, struct rr_slice bytes)
 {
-    struct viewer *v = (struct viewer *)ws;
+    struct viewer *v = ws->owner;
     struct wire_msg m;
     int64_t now_us = crowd_now_us();
 
+    v->heard_old = ws == &v->old;
     if (wire_decode(bytes, &m)) {
         v->crowd->stats.bad_messages++;
         return;
@@ -238,7 +252,7 @@ static void on_message(struct ws_client *ws, struct rr_slice bytes)
 
 static void on_open(struct ws_client *ws)
 {
-    send_hello((struct viewer *)ws, crowd_now_us());
+    send_hello(ws->owner, crowd_now_us());
 }
 
 static bool may_come_back(int code)
@@ -257,9 +271,11 @@ static bool may_come_back(int code)
 
 static void on_closed(struct ws_client *ws, int code)
 {
-    struct viewer *v = (struct viewer *)ws;
+    struct viewer *v = ws->owner;
     int64_t now_us = crowd_now_us();
 
+    if (ws == &v->old)
+        return; /* the other one is there, or on its way */
     viewer_lost(v, now_us);
     if (v->state == VIEWER_GONE || v->crowd->ending) {
         set_state(v, VIEWER_GONE, TIMER_NEVER);
@@ -318,8 +334,10 @@ void viewer_wake(struct viewer *v, int64_t now_us)
         if (v->ws.heard)
             v->heard_us = now_us;
         v->ws.heard = false;
-        if (now_us - v->heard_us >= SILENCE_MAX_US || (v->leave_us && now_us >= v->leave_us))
+        if (now_us - v->heard_us >= SILENCE_MAX_US)
             reconnect(v, now_us);
+        else if (v->leave_us && now_us >= v->leave_us)
+            move(v, now_us);
         else
             viewer_grab(v, now_us);
         break;

@@ -22,7 +22,8 @@ enum viewer_state {
 };
 
 struct viewer {
-    struct ws_client ws; /* first: handlers cast back */
+    struct ws_client ws;
+    struct ws_client old; /* after GOAWAY: goes on until ws has joined */
     struct crowd *crowd;
     struct user *user;
     uint32_t index;
@@ -30,7 +31,7 @@ struct viewer {
     int64_t wake_us;     /* state's own deadline or retry */
     int64_t heard_us;    /* last look at ws.heard that found it set */
     int64_t sent_us;     /* last HELLO or JOIN */
-    int64_t leave_us;    /* after GOAWAY: reconnect then; 0 = no */
+    int64_t leave_us;    /* after GOAWAY: move to another connection then; 0 = no */
     int64_t ping_us;     /* PING under way since; 0 = none */
     uint32_t last_id;    /* frame ids, never reused by this viewer */
     uint32_t control_id; /* of the HELLO or JOIN that waits for its answer; 0 = none */
@@ -38,6 +39,8 @@ struct viewer {
     uint32_t attempts; /* connects since the last JOIN */
     char epoch[17];    /* position in the room's pushes; "" before the first JOIN */
     int64_t room_seq;
+    bool moving;    /* ws is the other connection that GOAWAY asked for */
+    bool heard_old; /* the message being worked on came on old */
     bool connected; /* counted in stats.connected */
     bool ever_joined;
     bool got_push; /* counted in stats.push_received */

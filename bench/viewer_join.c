@@ -96,6 +96,10 @@ void viewer_on_join(struct viewer *v, const struct unpack_value *body, int64_t n
         recovered = false;
     settle_books(v, n_before, recovered, now_us);
     on_next_seqs(v, body);
+    /* The connection that was left may have got further than this one's answer. */
+    if (!unpack_get_str(body, "epoch", &epoch) && rr_slice_eq_str(epoch, v->epoch) &&
+        v->room_seq > wire_int(body, "seq", 0))
+        return;
     if (unpack_get_str(body, "epoch", &epoch) || !rr_slice_copy(epoch, v->epoch, sizeof(v->epoch)))
         v->epoch[0] = 0;
     v->room_seq = wire_int(body, "seq", 0);

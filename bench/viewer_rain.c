@@ -314,7 +314,7 @@ void viewer_on_push(struct viewer *v, const struct unpack_value *body, bool live
         return;
     }
     /* Before JOIN is answered only pushes to the user count: the snapshot will hold the rest. */
-    if (live && v->state != VIEWER_JOINED && p.seq >= 0)
+    if (live && v->state != VIEWER_JOINED && !v->heard_old && p.seq >= 0)
         return;
     if (advance(v, &p))
         viewer_on_payload(v, p.biz_code, &p.payload, live, now_us);

@@ -63,6 +63,15 @@ void ws_client_abort(struct ws_client *ws)
     ws->state = WS_CLOSED;
 }
 
+void ws_client_move(struct ws_client *to, struct ws_client *from)
+{
+    ws_client_fini(to);
+    *to = *from;
+    *from = (struct ws_client){.net = to->net, .owner = to->owner, .fd = -1};
+    if (to->fd >= 0)
+        interest(to, EPOLL_CTL_MOD, to->want_write);
+}
+
 static void gone(struct ws_client *ws)
 {
     int code = ws->close_code;

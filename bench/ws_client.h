@@ -55,7 +55,8 @@ enum ws_state {
 
 struct ws_client {
     struct ws_net *net;
-    int fd; /* -1 when closed */
+    void *owner; /* whose it is; for the handlers */
+    int fd;      /* -1 when closed */
     enum ws_state state;
     int close_code;
     bool want_write;
@@ -82,6 +83,8 @@ void ws_client_send(struct ws_client *ws, struct rr_slice bytes);
 /* Sends a close frame and ends our side; closed() follows when the peer is gone. Before the
  * upgrade: as ws_client_abort(). */
 void ws_client_close(struct ws_client *ws, uint16_t code);
+/* The connection goes on in *to, which must have none; *from is closed and may be opened anew. */
+void ws_client_move(struct ws_client *to, struct ws_client *from);
 /* Drops the connection at once, without closed(). */
 void ws_client_abort(struct ws_client *ws);
 void ws_client_event(struct ws_client *ws, uint32_t events);

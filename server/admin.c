@@ -151,27 +151,42 @@ bool admin_ready(struct admin *a, struct rr_buf *out)
 
 /* ---- life ---- */
 
+static void stop(struct admin *a)
+{
+    a->stopping = true;
+    uv_stop(&a->loop);
+}
+
 static void on_tick(uv_timer_t *t)
 {
     struct admin *a = t->data;
     struct rr_buf text = {0};
     bool was = a->was_ready;
+    bool ready = false;
 
     probe_start(a);
     if (a->probe.known && a->probe.redis && a->probe.mysql && a->probe.kafka)
         sweeper_tick(a->sweeper);
-    if (admin_ready(a, &text) && !was)
+    ready = admin_ready(a, &text);
+    rr_metric_set(&a->metrics->ready, ready);
+    if (ready && !was)
         log_notice("ready", "every dependency is there");
     rr_buf_fini(&text);
+    if (getppid() != a->parent) /* the supervisor is gone */
+        stop(a);
 }
 
+/* Once: the workers leave, /readyz says so. Twice: they are gone. */
 static void on_sigterm(uv_signal_t *sig, int signum)
 {
     struct admin *a = sig->data;
 
     (void)signum;
+    if (a->draining)
+        stop(a);
     a->draining = true;
-    uv_stop(&a->loop);
+    rr_metric_set(&a->metrics->draining, 1);
+    rr_metric_set(&a->metrics->ready, 0);
 }
 
 static void on_sighup(uv_signal_t *sig, int signum)
@@ -272,6 +287,8 @@ int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *m
         _exit(1); /* half-built: the kernel takes it back */
     }
     a->metrics->pid = (int64_t)getpid();
+    a->parent = getppid();
+    signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the supervisor says when to leave */
     uv_timer_init(&a->loop, &a->tick);
     uv_signal_init(&a->loop, &a->sigterm);
     a->tick.data = a;

@@ -40,7 +40,9 @@ struct admin {
     struct admin_probe probe;
     char *api_token; /* NULL: the API is off */
     bool was_ready;  /* every dependency was there once */
-    bool draining;
+    bool draining;   /* the workers leave */
+    bool stopping;   /* they are gone */
+    pid_t parent;    /* the supervisor */
 };
 
 int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *mapping,

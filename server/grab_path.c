@@ -11,6 +11,7 @@
 #include "rain/grab_pending.h"
 #include "rain/outbox_track.h"
 #include "worker.h"
+#include "worker_drain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -357,6 +358,8 @@ enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struc
 
     (void)why;
     rr_metric_add(&w->metrics->grabs_total, 1);
+    if (worker_drain_ends(w))
+        return RR_BUSY; /* nothing was asked: the next connection asks again */
     if (!e)
         return RR_NOT_FOUND;
     memcpy(f.code, e->live.code, sizeof(f.code));
@@ -441,6 +444,11 @@ void grab_path_forget(struct grab_path *p, const char *code)
 uint32_t grab_path_inflight(const struct grab_path *p)
 {
     return grab_pending_count(p->pending);
+}
+
+uint32_t grab_path_unfinished(const struct grab_path *p)
+{
+    return grab_pending_count(p->pending) + outbox_track_ready(p->outbox);
 }
 
 struct grab_path *grab_path_create(struct worker *w)

@@ -6,14 +6,13 @@
 #include "base/metrics.h"
 #include "conf_check.h"
 #include "conf_share.h"
+#include "listener.h"
 #include "risk/address.h"
 #include "risk_guard.h"
 #include "tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,17 +20,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-    BACKLOG = 4096,
     RESTART_MIN_MS = 100, /* doubles while a child keeps dying young */
     RESTART_MAX_MS = 5000,
     YOUNG_MS = 5000,
     SOCKET_KEPT_MS = 1000, /* a slot that is not served for longer closes its socket */
-    KILL_AFTER_MS = 8000,  /* beyond the drain timeout */
+    KILL_AFTER_MS = 10000, /* beyond the drain's timeout, or after the second signal */
 };
 
 struct child {
@@ -53,6 +50,9 @@ struct supervisor {
     struct child *children;
     uint32_t n;
     bool stopping;
+    uint32_t stops; /* signals to stop so far */
+    bool admin_stops;
+    int64_t leave_at_us; /* when the listening sockets are shut */
     int64_t kill_at_us;
     int signal_fd;
     int conf_fd; /* conf as children get it */
@@ -65,74 +65,6 @@ struct supervisor {
 static int64_t now_us(void)
 {
     return rr_mono_us(rr_clock_system());
-}
-
-static int64_t bound_port(int fd)
-{
-    struct sockaddr_in6 in6 = {0}; /* the port is in the same place in both families */
-    socklen_t len = sizeof(in6);
-
-    if (getsockname(fd, (struct sockaddr *)&in6, &len) != 0)
-        return 0;
-    return ntohs(in6.sin6_port);
-}
-
-/* A listening socket of host:port (port 0: any; *port gets it). Not close-on-exec: children inherit
- * it. */
-static int listener_open(const char *host, int64_t *port)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *ai = NULL;
-    char service[16];
-    int one = 1;
-    int fd = -1;
-
-    snprintf(service, sizeof(service), "%d", (int)*port);
-    if (getaddrinfo(host, service, &hints, &ai) != 0)
-        return -1;
-    RR_ASSERT(ai);
-    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
-                    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0 ||
-                    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)) {
-        int saved = errno;
-
-        close(fd);
-        errno = saved;
-        fd = -1;
-    }
-    freeaddrinfo(ai);
-    if (fd >= 0)
-        *port = bound_port(fd);
-    return fd;
-}
-
-/* SO_REUSEPORT would share the port with any other program of the same user: make sure nobody is
- * there. */
-static bool port_is_free(const char *host, int64_t port)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *ai = NULL;
-    char service[16];
-    int one = 1;
-    int fd = -1;
-    bool is_free = false;
-
-    snprintf(service, sizeof(service), "%d", (int)port);
-    if (getaddrinfo(host, service, &hints, &ai) != 0)
-        return false;
-    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0) {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        is_free = bind(fd, ai->ai_addr, ai->ai_addrlen) == 0;
-        close(fd);
-    }
-    freeaddrinfo(ai);
-    return is_free;
 }
 
 static void env_int(const char *name, int value)
@@ -240,25 +172,74 @@ static void signal_children(const struct supervisor *s, int signum)
     }
 }
 
-static uint32_t children_alive(const struct supervisor *s)
+static uint32_t workers_alive(const struct supervisor *s)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < s->n; i++)
+    for (uint32_t i = 0; i + 1 < s->n; i++)
         n += s->children[i].pid != 0;
     return n;
 }
 
-static void stop_begin(struct supervisor *s, int signum)
+static bool all_ended(const struct supervisor *s)
 {
-    if (s->stopping && signum == SIGINT) {
-        log_notice("stop_now", "second signal");
-        signal_children(s, SIGKILL);
-        return;
+    return workers_alive(s) == 0 && s->children[s->n - 1].pid == 0;
+}
+
+static void signal_workers(const struct supervisor *s, int signum)
+{
+    for (uint32_t i = 0; i + 1 < s->n; i++) {
+        if (s->children[i].pid)
+            kill(s->children[i].pid, signum);
     }
+}
+
+/* Nobody new; the workers take who is in the queue and close. Only they hold the sockets from here on. */
+static void listeners_leave(struct supervisor *s)
+{
+    for (uint32_t i = 0; i + 1 < s->n; i++) {
+        struct child *c = &s->children[i];
+
+        if (c->listen_fd < 0)
+            continue;
+        if (!listener_refuse_new(c->listen_fd))
+            log_warn("listener", "%s: who connects just now may be reset", strerror(errno));
+        close(c->listen_fd);
+        c->listen_fd = -1;
+    }
+}
+
+/* Once: everybody is asked to leave, in his time. Twice: at once. Three times: no questions. The admin child says 503 from the
+ * first signal on, and stays until the workers are gone. */
+static void stop_begin(struct supervisor *s)
+{
+    static const char *const texts[] = {"the server leaves", "at once", "killed"};
+
+    log_notice("stop", "%s", texts[s->stops < 3 ? s->stops : 2]);
     s->stopping = true;
-    s->kill_at_us = now_us() + (s->conf->server_drain_timeout_ms + KILL_AFTER_MS) * 1000;
-    signal_children(s, SIGTERM);
+    if (s->stops++ == 0) {
+        s->leave_at_us = now_us() + s->conf->drain_ready_wait_ms * 1000;
+        s->kill_at_us = now_us() + (s->conf->drain_timeout_ms + KILL_AFTER_MS) * 1000;
+        signal_children(s, SIGTERM);
+    } else if (s->stops == 2) {
+        s->leave_at_us = now_us();
+        s->kill_at_us = now_us() + KILL_AFTER_MS * 1000;
+        signal_workers(s, SIGTERM);
+    } else {
+        signal_children(s, SIGKILL);
+    }
+}
+
+static void stop_go_on(struct supervisor *s)
+{
+    if (now_us() >= s->leave_at_us)
+        listeners_leave(s);
+    if (workers_alive(s) == 0 && !s->admin_stops && s->children[s->n - 1].pid) {
+        s->admin_stops = true;
+        kill(s->children[s->n - 1].pid, SIGTERM);
+    }
+    if (now_us() > s->kill_at_us)
+        signal_children(s, SIGKILL);
 }
 
 /* ---- the configuration ---- */
@@ -317,7 +298,7 @@ static void conf_reload(struct supervisor *s)
         log_error("config_share", "the children cannot be told: %s", strerror(errno));
         return;
     }
-    log_notice("config_read", "%u children are told", children_alive(s));
+    log_notice("config_read", "%u workers are told", workers_alive(s));
     signal_children(s, SIGHUP);
 }
 
@@ -327,7 +308,7 @@ static void signals_read(struct supervisor *s)
 
     while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-            stop_begin(s, (int)info.ssi_signo);
+            stop_begin(s);
         else if (info.ssi_signo == SIGHUP && !s->stopping)
             conf_reload(s);
     }
@@ -356,8 +337,8 @@ static int listeners_open(struct supervisor *s)
     int64_t port = s->conf->server_port;
     int64_t admin_port = s->conf->admin_port;
 
-    if ((port && !port_is_free(s->conf->server_host, port)) ||
-        (admin_port && !port_is_free(s->conf->admin_host, admin_port))) {
+    if ((port && !listener_port_is_free(s->conf->server_host, port)) ||
+        (admin_port && !listener_port_is_free(s->conf->admin_host, admin_port))) {
         log_error("port_taken", "%s:%d or %s:%d is in use or no address of this machine",
                   s->conf->server_host, (int)port, s->conf->admin_host, (int)admin_port);
         return -1;
@@ -386,11 +367,11 @@ static void run(struct supervisor *s)
 {
     struct pollfd pfd = {.fd = s->signal_fd, .events = POLLIN};
 
-    while (!s->stopping || children_alive(s) > 0) {
+    while (!s->stopping || !all_ended(s)) {
         if (!s->stopping)
             restart_due(s);
-        else if (now_us() > s->kill_at_us)
-            signal_children(s, SIGKILL);
+        else
+            stop_go_on(s);
         poll(&pfd, 1, 100);
         signals_read(s);
     }

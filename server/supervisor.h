@@ -7,7 +7,8 @@
 
 #include "base/conf.h"
 
-/* Runs until SIGTERM or SIGINT (twice: at once). argv is this program's, passed to the children. */
+/* Runs until SIGTERM or SIGINT (once: everybody is asked to leave, twice: at once, three times:
+ * killed). argv is this program's, passed to the children. */
 int supervisor_main(struct rr_conf *conf, int argc, char **argv);
 
 /* What a child gets through its environment. */
@@ -15,6 +16,7 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv);
 #define CHILD_SLOT_ENV "REDRAIN_CHILD_SLOT"        /* number of the slot */
 #define CHILD_LISTEN_FD_ENV "REDRAIN_CHILD_LISTEN" /* inherited listening socket */
 #define CHILD_CONF_FD_ENV "REDRAIN_CHILD_CONF"     /* inherited: conf_share.h */
+#define CHILD_HOLD_ENV "REDRAIN_CHILD_HOLD"        /* set: accepts nobody before SIGUSR1 */
 #define CHILD_METRICS_FD_ENV                                                                       \
     "REDRAIN_CHILD_METRICS" /* inherited mapping; workers + 1 slots, the admin child's is last */
 

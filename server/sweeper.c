@@ -152,7 +152,7 @@ static void all_reported(struct sweeper *s)
     rr_metric_add(&s->admin->metrics->outbox_swept_total, swept);
     j->base.run = del_run;
     j->base.done = del_done;
-    if (s->admin->draining || db_pool_submit(s->admin->db, DB_LANE_ANCHOR, &j->base) != RR_OK)
+    if (s->admin->stopping || db_pool_submit(s->admin->db, DB_LANE_ANCHOR, &j->base) != RR_OK)
         sweep_end(s);
 }
 

@@ -5,6 +5,8 @@
 #include "conf_share.h"
 #include "handlers.h"
 #include "rain_watch.h"
+#include "supervisor.h"
+#include "worker_drain.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -141,8 +143,6 @@ static void publish_metrics(struct worker *w)
     follow(&m->redis_reconnects_total, &w->told_store.reconnects, sc.reconnects);
 }
 
-static void drain_step(struct worker *w);
-
 static void on_tick(uv_timer_t *t)
 {
     struct worker *w = t->data;
@@ -163,8 +163,10 @@ static void on_tick(uv_timer_t *t)
         w->bus->time(w->bus->impl, on_time, w);
     }
     publish_metrics(w);
-    if (w->draining)
-        drain_step(w);
+    /* Nobody would start another one in our place, and a new server wants the port. */
+    if (getppid() != w->parent)
+        worker_drain_begin(w, DRAIN_FAST);
+    worker_drain_tick(w);
 }
 
 /* ---- fan-out ---- */
@@ -232,36 +234,16 @@ static void store_closed(void *arg)
     ((struct worker *)arg)->store = NULL;
 }
 
-/* SIGTERM: no new sockets; grabs in flight are answered; then everybody is asked to come back
- * elsewhere. */
-static void drain_step(struct worker *w)
-{
-    int64_t now_us = rr_mono_us(w->clock);
-
-    if (grab_path_inflight(w->grabs) > 0 && now_us < w->drain_until_us)
-        return;
-    for (uint32_t i = 0; i < session_slots(w->sessions); i++) {
-        struct session *s = session_at(w->sessions, i);
-
-        if (s)
-            session_close(s, CLOSE_SHUTDOWN);
-    }
-    if (session_count(w->sessions) == 0 || now_us > w->drain_until_us + 1000000)
-        uv_stop(&w->loop);
-}
-
-static void on_sigterm(uv_signal_t *sig, int signum)
+static void on_signal(uv_signal_t *sig, int signum)
 {
     struct worker *w = sig->data;
 
-    (void)signum;
-    if (w->draining)
-        return;
-    log_notice("drain", "%u sockets, %u grabs in flight", session_count(w->sessions),
-               grab_path_inflight(w->grabs));
-    w->draining = true;
-    w->drain_until_us = rr_mono_us(w->clock) + w->conf->server_drain_timeout_ms * 1000;
-    ws_accept_stop(w->ws);
+    if (signum == SIGUSR1)
+        ws_accept_start(w->ws);
+    else if (signum == SIGUSR2)
+        worker_drain_begin(w, DRAIN_HAND);
+    else
+        worker_drain_begin(w, w->leaving.drain.phase ? DRAIN_FAST : DRAIN_LEAVE);
 }
 
 /* Read anew at every reload, though their names stay: rotating a key or a certificate changes the file. */
@@ -372,16 +354,23 @@ static void worker_start(struct worker *w)
     uv_timer_init(&w->loop, &w->tick);
     uv_idle_init(&w->loop, &w->fanout);
     uv_signal_init(&w->loop, &w->sigterm);
+    uv_signal_init(&w->loop, &w->sigusr1);
+    uv_signal_init(&w->loop, &w->sigusr2);
     uv_signal_init(&w->loop, &w->sighup);
     w->tick.data = w;
     w->fanout.data = w;
     w->sigterm.data = w;
+    w->sigusr1.data = w;
+    w->sigusr2.data = w;
     w->sighup.data = w;
     w->tick_due_us = rr_mono_us(w->clock) + TICK_MS * 1000;
     uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
-    uv_signal_start(&w->sigterm, on_sigterm, SIGTERM);
+    uv_signal_start(&w->sigterm, on_signal, SIGTERM);
+    uv_signal_start(&w->sigusr1, on_signal, SIGUSR1);
+    uv_signal_start(&w->sigusr2, on_signal, SIGUSR2);
     uv_signal_start(&w->sighup, on_sighup, SIGHUP);
-    ws_accept_start(w->ws);
+    if (!getenv(CHILD_HOLD_ENV))
+        ws_accept_start(w->ws);
 }
 
 static void worker_stop(struct worker *w)
@@ -390,6 +379,8 @@ static void worker_stop(struct worker *w)
     uv_close((uv_handle_t *)&w->tick, NULL);
     uv_close((uv_handle_t *)&w->fanout, NULL);
     uv_close((uv_handle_t *)&w->sigterm, NULL);
+    uv_close((uv_handle_t *)&w->sigusr1, NULL);
+    uv_close((uv_handle_t *)&w->sigusr2, NULL);
     uv_close((uv_handle_t *)&w->sighup, NULL);
     producer_destroy(w->producer, DRAIN_KAFKA_MS);
     grab_path_tick(w->grabs); /* deletes outbox entries that were reported meanwhile */
@@ -411,6 +402,7 @@ static void worker_stop(struct worker *w)
     rains_destroy(w->rains);
     sanctions_destroy(w->sanctions);
     token_keys_free(w->keys);
+    worker_drain_fini(w);
     ws_free(w->ws);
     if (uv_loop_close(&w->loop) != 0)
         log_warn("loop_busy", "handles are still open at exit");
@@ -428,6 +420,8 @@ int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics
     w->clock = rr_clock_system();
     w->metrics = metrics;
     w->offset_rtt_us = INT64_MAX;
+    w->parent = getppid();
+    signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the supervisor says when to leave */
     ledger_global_init();
     uv_loop_init(&w->loop);
     err = worker_connect(w);

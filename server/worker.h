@@ -11,6 +11,7 @@
 #include "canary.h"
 #include "grab_path.h"
 #include "db_pool.h"
+#include "drain.h"
 #include "producer.h"
 #include "room/hub.h"
 #include "room/rains.h"
@@ -18,6 +19,18 @@
 #include "store/store_async.h"
 #include "token/token.h"
 #include "ws.h"
+
+/* What a worker that leaves has done so far; worker_drain.c. */
+struct worker_drain {
+    struct drain drain;
+    uint64_t *told; /* by slot of the session table: whom GOAWAY was sent to */
+    uint32_t told_n;
+    struct {
+        uint32_t n; /* how many are told in it */
+        uint32_t i; /* of them so far */
+        int64_t began_us;
+    } wave;
+};
 
 struct worker {
     struct rr_conf *conf;
@@ -48,7 +61,10 @@ struct worker {
     uv_timer_t tick;  /* 100 ms: tickers, ends, loop lag, wheels */
     uv_idle_t fanout; /* active while fan-outs wait */
     uv_signal_t sigterm;
+    uv_signal_t sigusr1;
+    uv_signal_t sigusr2;
     uv_signal_t sighup;
+    pid_t parent; /* the supervisor that started us */
     int64_t tick_due_us;
     struct session_counters told; /* as last added to the metrics */
     struct store_counters told_store;
@@ -56,8 +72,7 @@ struct worker {
     struct canary canary;
     uint32_t wheel_slot;
     bool bus_up;
-    bool draining;
-    int64_t drain_until_us;
+    struct worker_drain leaving;
 };
 
 /* Called once with the worker that has just started; NULL in the product. A benchmark that wants to be inside sets it before

@@ -9,6 +9,7 @@
 #include "risk/address.h"
 #include "tls.h"
 #include "worker.h"
+#include "worker_drain.h"
 #include "ws_direct.h"
 
 #include <arpa/inet.h>
@@ -47,6 +48,7 @@ struct ws {
     uv_poll_t poll;
     bool poll_open;
     int listen_fd;
+    uint32_t sockets;
     void *loops[1];
     struct lws_http_mount mount;
     char *origins;        /* ",a,b," */
@@ -206,7 +208,7 @@ static int confirm_upgrade(struct lws *wsi, const char *upgrade)
     if (header(wsi, WSI_TOKEN_PROTOCOL, protocol, sizeof(protocol)) <= 0 ||
         strcmp(protocol, RR_SUBPROTOCOL) != 0)
         return refuse(ws, wsi, HTTP_STATUS_BAD_REQUEST, "subprotocol redrain.v1 required");
-    if (ws->worker->draining)
+    if (worker_drain_ends(ws->worker))
         return refuse(ws, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "server is leaving");
     return 0;
 }
@@ -360,6 +362,10 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
                          size_t len)
 {
     switch (reason) {
+    case LWS_CALLBACK_WSI_DESTROY:
+        if (ws_of(wsi)->sockets)
+            ws_of(wsi)->sockets--;
+        return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirm_upgrade(wsi, in);
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         /* The vhost's SSL_CTX as it is made. Its certificate is ours to give. */
@@ -403,29 +409,36 @@ static void set_socket_options(const struct ws *ws, int fd)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 }
 
-static void on_acceptable(uv_poll_t *poll, int status, int events)
+/* At most n; false when no more is there. */
+static bool accept_some(struct ws *ws, int n)
 {
-    struct ws *ws = poll->data;
-
-    (void)events;
-    if (status < 0)
-        return;
-    for (int i = 0; i < ACCEPT_PER_WAKEUP; i++) {
+    for (int i = 0; i < n; i++) {
         int fd = accept4(ws->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE)
                 log_warn("accept_failed", "%s", strerror(errno));
-            return;
+            return false;
         }
         set_socket_options(ws, fd);
+        ws->sockets++;
         if (!lws_adopt_socket_vhost(ws->vhost, fd))
             log_debug("adopt_failed", "a socket could not be taken over"); /* lws closed it */
     }
+    return true;
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    if (status == 0)
+        accept_some(poll->data, ACCEPT_PER_WAKEUP);
 }
 
 void ws_accept_start(struct ws *ws)
 {
+    if (ws->poll_open || ws->listen_fd < 0)
+        return;
     ws->poll.data = ws;
     if (uv_poll_init(&ws->worker->loop, &ws->poll, ws->listen_fd) == 0) {
         ws->poll_open = true;
@@ -433,13 +446,31 @@ void ws_accept_start(struct ws *ws)
     }
 }
 
-void ws_accept_stop(struct ws *ws)
+void ws_accept_stop(struct ws *ws, bool last)
 {
-    if (!ws->poll_open)
+    bool accepted = ws->poll_open;
+
+    if (ws->poll_open) {
+        ws->poll_open = false;
+        uv_poll_stop(&ws->poll);
+        uv_close((uv_handle_t *)&ws->poll, NULL);
+    }
+    if (ws->listen_fd < 0)
         return;
-    ws->poll_open = false;
-    uv_poll_stop(&ws->poll);
-    uv_close((uv_handle_t *)&ws->poll, NULL);
+    while (last && accepted && accept_some(ws, ACCEPT_PER_WAKEUP))
+        ;
+    close(ws->listen_fd);
+    ws->listen_fd = -1;
+}
+
+bool ws_accepting(const struct ws *ws)
+{
+    return ws->listen_fd >= 0;
+}
+
+uint32_t ws_sockets(const struct ws *ws)
+{
+    return ws->sockets;
 }
 
 /* ---- life ---- */
@@ -582,7 +613,7 @@ enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
 
 void ws_close(struct ws *ws)
 {
-    ws_accept_stop(ws);
+    ws_accept_stop(ws, false);
     lws_context_destroy(ws->context);
 }
 

@@ -13,10 +13,15 @@ struct worker;
 struct ws;
 
 /* lws context on the worker's loop; accepts from listen_fd (already listening) once
- * ws_accept_start() is called. */
+ * ws_accept_start() is called; owns it from then on. */
 RR_MUST_CHECK enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd);
 void ws_accept_start(struct ws *ws);
-void ws_accept_stop(struct ws *ws);
+/* Closes our descriptor of the listening socket; last: nobody else accepts on it, so what waits in its queue is taken before.
+ * Repeatable. */
+void ws_accept_stop(struct ws *ws, bool last);
+bool ws_accepting(const struct ws *ws);
+/* Accepted sockets, sessions or not yet. */
+uint32_t ws_sockets(const struct ws *ws);
 /* Ends the lws context: sockets close while the loop runs on. ws_free() after the loop came to its
  * end. */
 void ws_close(struct ws *ws);

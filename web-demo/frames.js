@@ -23,6 +23,11 @@ export class Frames {
     this.#timers = timers;
   }
 
+  /** How many questions are open. */
+  get waiting() {
+    return this.#waiting.size;
+  }
+
   /** From here on frames go to this socket. */
   attach(socket) {
     this.#socket = socket;

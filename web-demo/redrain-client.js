@@ -26,6 +26,7 @@ import {ServerClock} from "./clock.js";
 import {Frames} from "./frames.js";
 import {GrabBook} from "./grab-book.js";
 import {Grabber} from "./grabber.js";
+import {Handover} from "./handover.js";
 import {LOCAL, RedrainError} from "./errors.js";
 import {RoomFeed} from "./room-feed.js";
 
@@ -43,6 +44,10 @@ const BACKOFF_MAX_MS = 30000;
 /** A connection that lived this long makes the next backoff start from the beginning. */
 const STABLE_MS = 5000;
 const HIDDEN_LONG_MS = 10000;
+/** A move that failed is tried again after this, and up to as much again. */
+const MOVE_AGAIN_MS = 500;
+/** How long the connection that was left is kept for answers still on their way. */
+const LINGER_MS = 2000;
 
 export class RedrainClient {
   #options;
@@ -61,6 +66,8 @@ export class RedrainClient {
   #helloTimer;
   #pingTimer;
   #goawayTimer;
+  #handover = null; // the move to another connection that is under way
+  #left = new Set(); // functions that end connections left a moment ago
   #connecting = null; // {promise, resolve, reject} of connect()
   #visible = true;
   #hiddenSince = 0;
@@ -153,6 +160,7 @@ export class RedrainClient {
   /** Closes for good. Open grabs stay in storage and are asked again by the next client. */
   close() {
     this.#drop(1000);
+    for (const end of [...this.#left]) end();
     this.#end("closed", RedrainError.local("DISCONNECTED"));
   }
 
@@ -260,23 +268,31 @@ export class RedrainClient {
       this.#end("stopped", error);
       return;
     }
-    this.#socket = socket;
     this.#frames.attach(socket);
     socket.binaryType = "arraybuffer";
     this.#helloTimer = this.#timers.setTimeout(() => this.#lost(1006), HELLO_MS);
     socket.onopen = () => this.#hello();
+    this.#listen(socket);
+  }
+
+  /** From here on this socket is the connection. */
+  #listen(socket) {
+    this.#socket = socket;
     socket.onmessage = (event) => this.#onFrame(event.data);
     socket.onclose = (event) => this.#lost(event.code);
     socket.onerror = () => {}; // a close always follows
+  }
+
+  async #helloBody() {
+    const {token} = this.#options;
+    return {token: typeof token === "function" ? await token() : token, ver: PROTOCOL_VERSION};
   }
 
   async #hello() {
     const socket = this.#socket;
     const t0 = this.#now();
     try {
-      const token = typeof this.#options.token === "function"
-        ? await this.#options.token() : this.#options.token;
-      const me = await this.request("HELLO", {token, ver: PROTOCOL_VERSION});
+      const me = await this.request("HELLO", await this.#helloBody());
       if (this.#socket !== socket) return;
       if (Number.isFinite(me.now)) this.clock.add(t0, me.now, me.now, this.#now());
       this.#timers.clearTimeout(this.#helloTimer);
@@ -319,6 +335,8 @@ export class RedrainClient {
   #drop(code) {
     const socket = this.#socket;
     this.#socket = null;
+    this.#handover?.cancel();
+    this.#handover = null;
     for (const timer of [this.#helloTimer, this.#pingTimer, this.#goawayTimer,
       this.#reconnectTimer]) {
       this.#timers.clearTimeout(timer);
@@ -390,10 +408,72 @@ export class RedrainClient {
     else if (op === OP.GOAWAY) this.#onGoaway(body);
   }
 
-  /** The server drains: leave at the time it chose for us, then come back at once. */
+  // ---- leaving a server that drains ----
+
+  /** The time it chose for us; until then, and while the other connection is being made, this one goes on. */
   #onGoaway(body) {
+    this.#moveLater(Number.isFinite(body.delay_ms) ? Math.max(0, body.delay_ms) : 0);
+  }
+
+  #moveLater(ms) {
     this.#timers.clearTimeout(this.#goawayTimer);
-    this.#goawayTimer = this.#timers.setTimeout(() => this.#open(), body.delay_ms ?? 0);
+    this.#goawayTimer = this.#timers.setTimeout(() => this.#move(), ms);
+  }
+
+  #move() {
+    this.#handover?.cancel();
+    let socket;
+    try {
+      socket = new this.#options.WebSocket(this.#options.url, SUBPROTOCOL);
+    } catch {
+      return; // the server will close this connection, and the usual way follows
+    }
+    this.#handover = new Handover({
+      socket,
+      frames: new Frames({msgpack: this.#options.msgpack, timers: this.#timers}),
+      timers: this.#timers,
+      hello: () => this.#helloBody(),
+      join: () => this.#feed.wanted,
+      onPush: (body) => this.#feed.onPush(body),
+      done: (made) => this.#moved(made),
+      failed: () => this.#moveLater(MOVE_AGAIN_MS * (1 + this.#random())),
+    });
+  }
+
+  #moved({socket, frames, me, reply}) {
+    this.#handover = null;
+    this.#timers.clearTimeout(this.#pingTimer);
+    this.#timers.clearTimeout(this.#goawayTimer);
+    this.#grabber.pause();
+    this.#leave(this.#socket, this.#frames);
+    this.#frames = frames;
+    this.#listen(socket);
+    this.#user = me;
+    this.#readySince = this.#now();
+    if (reply === null || reply.room !== this.#feed.room) this.#feed.rejoin(); // it wants another room by now
+    else this.#feed.moved(reply);
+    this.#ping(PINGS_AT_START - 1);
+  }
+
+  /** Closes a connection once the answers it still owes are there. */
+  #leave(socket, frames) {
+    let timer;
+    const end = () => {
+      this.#left.delete(end);
+      this.#timers.clearTimeout(timer);
+      socket.onmessage = socket.onclose = null;
+      if (socket.readyState < 2) socket.close(1000);
+      frames.detach(RedrainError.local("DISCONNECTED"));
+    };
+    this.#left.add(end);
+    timer = this.#timers.setTimeout(end, LINGER_MS);
+    socket.onclose = end;
+    socket.onmessage = (event) => {
+      const frame = frames.decode(event.data);
+      if (frame?.[0] === OP.REPLY) frames.answer(frame[1], frame[2]);
+      if (frames.waiting === 0) end();
+    };
+    if (frames.waiting === 0) end();
   }
 
   // ---- room ----

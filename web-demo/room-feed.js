@@ -52,6 +52,21 @@ export class RoomFeed {
     return this.#joined;
   }
 
+  /** JOIN's body for the room to be in, with the position reached; null: none is. */
+  get wanted() {
+    return this.#room === null ? null : {room: this.#room, ...this.#position};
+  }
+
+  /** Another connection joined the room with `wanted`, while this one went on: its answer. */
+  moved(reply) {
+    const since = this.#position;
+    this.#turn += 1; // a JOIN under way on the connection left behind is stale
+    this.#timers.clearTimeout(this.#timer);
+    // The connection left behind may have got further than the other one's answer.
+    const ahead = since !== null && since.epoch === reply.epoch && since.seq >= reply.seq;
+    this.#enterDone(ahead ? {...reply, recovered: true, seq: since.seq, missed: []} : reply);
+  }
+
   /** Makes `room` the room to be in. Joins now if connected, else with the next connection. */
   enter(room, connected) {
     this.#entering?.reject(RedrainError.local("DISCONNECTED"));

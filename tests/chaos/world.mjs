@@ -256,7 +256,12 @@ export class World {
 workers = ${WORKERS}
 port = ${server.port}
 origins = ${this.origin}
-drain_timeout_ms = 1000
+
+[drain]
+ready_wait_ms = 0
+spread_ms = 500
+wait_rain_ms = 0
+timeout_ms = 2000
 
 [admin]
 port = ${server.adminPort}

@@ -202,6 +202,8 @@ class Stack {
       "admin.host": "127.0.0.1", "admin.port": 0, "admin.token_file": this.adminTokenFile,
       "token.keys_file": this.keysFile, "redis.url": redisUrl, "kafka.bootstrap": kafkaBootstrap,
       "kafka.partitions": 4, "mysql.url": mysqlUrl, "settler.verify_interval_s": 0, "log.level": "info",
+      // Ends at once: what waits is for the tests of it.
+      "drain.ready_wait_ms": 0, "drain.spread_ms": 0, "drain.wait_rain_ms": 0, "drain.timeout_ms": 10000,
       // Programs tap faster and more evenly than people: a test of these rules turns them on.
       "risk.hold_steady_pct": 0, "risk.deny_grabs_per_min": 0, "risk.deny_early_grabs": 0,
       ...this.#o.conf,

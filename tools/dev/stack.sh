@@ -33,6 +33,13 @@ port = $public
 origins = http://127.0.0.1:$public,http://localhost:$public
 web_root = $ROOT/web-demo
 
+# Nothing balances over this stack, and nobody wants to wait for its end.
+[drain]
+ready_wait_ms = 0
+spread_ms = 500
+wait_rain_ms = 0
+timeout_ms = 10000
+
 [admin]
 host = 127.0.0.1
 port = $admin

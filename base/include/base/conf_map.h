@@ -33,8 +33,14 @@
       "WebSocket PING to each client")                                                             \
     X(server, idle_timeout_ms, INT, "90000", 1000, 3600000, "ms", RELOAD,                          \
       "a client silent for this long is closed with 4012")                                         \
-    X(server, drain_timeout_ms, INT, "10000", 0, 600000, "ms", RESTART,                            \
-      "time for in-flight grabs at SIGTERM")                                                       \
+    X(drain, ready_wait_ms, INT, "2000", 0, 300000, "ms", RELOAD,                                  \
+      "/readyz is 503 for this long before the listeners close, so that a balancer sees it")       \
+    X(drain, spread_ms, INT, "10000", 0, 300000, "ms", RELOAD,                                     \
+      "clients are told to leave (GOAWAY) at times spread evenly over this; 0: closed at once")    \
+    X(drain, wait_rain_ms, INT, "60000", 0, 300000, "ms", RELOAD,                                  \
+      "members of a room with a live rain are told to leave after its end, or after this")         \
+    X(drain, timeout_ms, INT, "120000", 0, 900000, "ms", RELOAD,                                   \
+      "after this everybody is closed, whatever was waited for")                                   \
     X(admin, host, STR, "127.0.0.1", 1, 255, "", RESTART,                                          \
       "address of the private listener; only loopback is accepted")                                \
     X(admin, port, INT, "8481", 0, 65535, "", RESTART,                                             \

@@ -12,6 +12,11 @@
     X(connections_closed_total, COUNTER, "closed client sockets")                                  \
     X(handshakes_refused_total, COUNTER, "handshakes refused: origin, path, limit")                \
     X(auth_failures_total, COUNTER, "tokens refused")                                              \
+    X(draining, GAUGE, "processes that are leaving")                                               \
+    X(ready, GAUGE, "1 when /readyz answers 200")                                                  \
+    X(goaways_sent_total, COUNTER, "sockets that were told to leave, each at its time")            \
+    X(drain_closed_total, COUNTER, "sockets closed with 4001 because they did not leave in time")  \
+    X(drain_seconds, HISTOGRAM, "signal to the last socket gone")                                  \
     X(rooms, GAUGE, "rooms with members on this process")                                          \
     X(members, GAUGE, "joined sockets")                                                            \
     X(joins_total, COUNTER, "answered JOINs")                                                      \
