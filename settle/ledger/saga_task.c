@@ -81,6 +81,40 @@ enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t 
     return err;
 }
 
+static void run_unindexed(struct saga *s, int64_t now_ms, struct task *t, uint32_t *found)
+{
+    int64_t next_at_ms = 0;
+    enum rr_err err = task_claim_one(s->ledger, now_ms, t);
+
+    if (err == RR_CONFLICT) /* somebody else had it after all */
+        return;
+    ++*found;
+    log_error("index_corrupt",
+              "rp_task.ix_due has no entry of task %lld, %s of %s, which is overdue: run redrainctl"
+              " doctor; ALTER TABLE rp_task FORCE makes the index anew",
+              (long long)t->id, t->kind, t->code);
+    if (!err)
+        err = saga__step(s, t, &next_at_ms);
+    note(s, t, err, next_at_ms);
+}
+
+enum rr_err saga_run_unindexed(struct saga *s, int64_t now_ms, uint32_t *found)
+{
+    struct task tasks[CLAIM_MAX];
+    uint32_t n = 0;
+    enum rr_err err = task_overdue(s->ledger, now_ms, CLAIM_MAX, tasks, &n);
+
+    *found = 0;
+    for (uint32_t i = 0; !err && i < n; i++) {
+        bool indexed = false;
+
+        err = task_indexed(s->ledger, &tasks[i], &indexed);
+        if (!err && !indexed)
+            run_unindexed(s, now_ms, &tasks[i], found);
+    }
+    return err;
+}
+
 enum rr_err saga_stuck(struct saga *s, int64_t min_tries, int64_t *n)
 {
     return task_stuck(s->ledger, min_tries, n);

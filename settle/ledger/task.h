@@ -20,6 +20,7 @@ struct task {
     int64_t arg;
     int64_t ver;
     int64_t tries;
+    int64_t next_at_ms; /* of an overdue one */
     char kind[17];
     char code[RR_CODE_LEN + 1];
 };
@@ -38,5 +39,20 @@ RR_MUST_CHECK enum rr_err task_later(struct ledger *l, const struct task *t, int
 RR_MUST_CHECK enum rr_err task_claim(struct ledger *l, int64_t now_ms, uint32_t max,
                                      struct task *out, uint32_t *n);
 int64_t task_backoff_ms(int64_t tries);
+
+/* ---- when the index of due tasks cannot be trusted ----
+ * Claims go through the secondary index ix_due. One that lost entries hides tasks for ever, and the rains they belong to. */
+enum { TASK_OVERDUE_MS = 30000 }; /* claimed long ago, if any index had shown it */
+#define TASK_OVERDUE_SQL                                                                           \
+    "SELECT id, arg, ver, tries, kind, code, next_at FROM rp_task IGNORE INDEX (ix_due)"           \
+    " WHERE state = 0 AND next_at <= " DB_NOW_MS " + ? ORDER BY id LIMIT ?"
+
+/* Due for longer than that, by the rows themselves: reads the whole table, locks nothing. n <= max. */
+RR_MUST_CHECK enum rr_err task_overdue(struct ledger *l, int64_t now_ms, uint32_t max,
+                                       struct task *out, uint32_t *n);
+/* The index has the entry of an overdue task. False too when the server says that the index is broken. */
+RR_MUST_CHECK enum rr_err task_indexed(struct ledger *l, const struct task *t, bool *indexed);
+/* Claims this one by its primary key, if it is as it was read. RR_CONFLICT: it is not. */
+RR_MUST_CHECK enum rr_err task_claim_one(struct ledger *l, int64_t now_ms, struct task *t);
 
 #endif

@@ -29,7 +29,8 @@ struct part {
     int64_t settled_ts; /* timestamp of the last settled record */
     bool paused;
     bool busy; /* a batch of it is being settled, or its place in the books looked up */
-    bool lost; /* where it goes on is still to be found */
+    bool
+        lost; /* where it goes on is still to be found, or it is being given away: not settled meanwhile */
     bool seek; /* the fetcher must be moved to part_want() */
     void (*release)(void *owner);
 };

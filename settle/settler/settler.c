@@ -65,6 +65,7 @@ static void on_revoked(void *arg, int32_t partition)
     if (!p)
         return;
     pthread_mutex_lock(&s->mu);
+    p->lost = true; /* no lane takes it again */
     while (p->busy)
         pthread_cond_wait(&s->idle, &s->mu);
     log_info("revoked", "partition %d at %lld", (int)partition, (long long)p->next);

@@ -15,6 +15,9 @@
 
 enum { CREDITS_MAX = 65536, CREDITS_SOME = 5000, STEPS_MAX = 16, METRICS_TTL_MS = 10000 };
 
+/* Steps that an index hides: every 30 s, at most a hundredth of the time. */
+enum { UNINDEXED_US = 30000000, UNINDEXED_SHARE = 100 };
+
 /* X + 1 s: an amount is told at most 2 s after its call was sent (docs/adr/0005). A replica that takes over may have a primary
  * beside it that still answers: until it notices, by min-replicas-max-lag, 10 s unless set otherwise. */
 enum { WAIT_MS = 3000, FAILOVER_MS = 10000 };
@@ -39,6 +42,7 @@ struct tasks {
     struct ledger *check_ledger;   /* [checker] */
     struct rr_ratelog fail_log;    /* [thread] */
     struct saga_recovery recovery; /* [thread] */
+    int64_t unindexed_at_us;       /* [thread] */
 };
 
 static void complain(struct tasks *t, const char *what, enum rr_err err)
@@ -128,6 +132,27 @@ static void run_steps(struct tasks *t)
     }
 }
 
+/* Takes as long as the table is big: rarer then. */
+static void run_unindexed(struct tasks *t)
+{
+    struct saga s = {.ledger = t->ledger,
+                     .pool = store_sync_pool(t->store),
+                     .notify = store_sync_notify(t->store),
+                     .owner = t->name,
+                     .recovery = &t->recovery,
+                     .alarm_tries = t->conf->settler_alarm_tries};
+    int64_t from_us = rr_mono_us(rr_clock_system());
+    uint32_t found = 0;
+    enum rr_err err = saga_run_unindexed(&s, rr_wall_ms(rr_clock_system()), &found);
+    int64_t us = rr_mono_us(rr_clock_system()) - from_us;
+
+    if (err)
+        complain(t, "looking for steps the index does not show", err);
+    rr_metric_add(&t->metrics->tasks_unindexed_total, found);
+    t->unindexed_at_us =
+        from_us + (us * UNINDEXED_SHARE > UNINDEXED_US ? us * UNINDEXED_SHARE : UNINDEXED_US);
+}
+
 static void count_recoveries(struct tasks *t)
 {
     struct saga s = {.ledger = t->ledger};
@@ -200,6 +225,8 @@ static void *run_tasks(void *arg)
 
         if (now_us >= steps_at_us) {
             run_steps(t);
+            if (now_us >= t->unindexed_at_us)
+                run_unindexed(t);
             steps_at_us = now_us + t->conf->settler_task_interval_ms * 1000;
         }
         if (now_us >= metrics_at_us) {

@@ -178,7 +178,7 @@ test("verify is green on clean books and red on each broken one", async () => {
 test("doctor sees what is there and what is not", async () => {
   const good = await stack.ctl(["doctor"]);
   assert.equal(good.code, 0, good.stdout + good.stderr);
-  for (const name of ["config", "keys", "admin token", "redis", "mysql", "kafka", "server"]) {
+  for (const name of ["config", "keys", "admin token", "redis", "mysql", "tables", "kafka", "server"]) {
     assert.match(good.stdout, new RegExp(`^\\[ok +\\] ${name}`, "m"));
   }
   const {json} = await ok("doctor", "--json");

@@ -64,7 +64,7 @@ run_spec() {
 
 "$ROOT/tools/dev/deps.sh" test
 mkdir -p "$WORK"
-# A stopped run may have left a patched file: its text is laid anew, with a new time.
+# A run, stopped or not, leaves objects of patched files: their text is laid anew, with a new time, until it was built once.
 rm -f "$WORK/dirty.now"
 copy_tree
 if [ -s "$WORK/dirty" ]; then (cd "$TREE" && xargs -r touch <"$WORK/dirty"); fi
@@ -72,6 +72,7 @@ build || {
     tail -n 30 "$WORK/build.log" >&2
     die "the tree does not build"
 }
+: >"$WORK/dirty"
 
 say "the tests, unmutated"
 mapfile -t specs < <(for name in "${names[@]}"; do tests_of "$name"; done | sort -u)
@@ -89,12 +90,13 @@ rc=0
 for name in "${names[@]}"; do
     patch=$(patch_of "$name")
     verdicts[$name]=green
-    sed -nE 's|^\+\+\+ b/([^	]*).*|\1|p' "$patch" >"$WORK/dirty"
+    sed -nE 's|^\+\+\+ b/([^	]*).*|\1|p' "$patch" >"$WORK/dirty.one"
+    cat "$WORK/dirty.one" >>"$WORK/dirty"
     if ! (cd "$TREE" && patch -p1 --no-backup-if-mismatch -s -F2 <"$patch") >"$WORK/patch.log" 2>&1; then
         cat "$WORK/patch.log" >&2
         warn "$name: the patch no longer applies"
         copy_tree
-        (cd "$TREE" && xargs -r touch <"$WORK/dirty")
+        (cd "$TREE" && xargs -r touch <"$WORK/dirty.one")
         rc=1
         continue
     fi
@@ -112,11 +114,10 @@ for name in "${names[@]}"; do
         done < <(tests_of "$name")
     fi
     (cd "$TREE" && patch -R -p1 --no-backup-if-mismatch -s -F2 <"$patch") >/dev/null
-    (cd "$TREE" && xargs -r touch <"$WORK/dirty")
+    (cd "$TREE" && xargs -r touch <"$WORK/dirty.one")
     [ "${verdicts[$name]}" = red ] || rc=1
     say "$name: ${verdicts[$name]}"
 done
-rm -f "$WORK/dirty"
 
 if [ -n "$json" ]; then
     out=

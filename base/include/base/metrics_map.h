@@ -100,6 +100,8 @@
     X(settle_lag_messages, GAUGE, "records behind the high watermark")                             \
     X(tasks_run_total, COUNTER, "steps of rains run")                                              \
     X(tasks_stuck, GAUGE, "open steps that failed settler.alarm_tries times; look at rp_task")     \
+    X(tasks_unindexed_total, COUNTER,                                                              \
+      "overdue steps that MySQL's index of due steps did not show: the index is corrupt")          \
     X(mysql_errors_total, COUNTER, "transactions that failed and were run again")                  \
     X(rains_recovering, GAUGE, "rains whose pool is being recovered")                              \
     X(recoveries_full_total, COUNTER, "pools rebuilt from the books")                              \

@@ -186,4 +186,9 @@ RR_MUST_CHECK enum rr_err ledger_check_last(struct ledger *l, int64_t *findings,
  * and one in rp_finding. */
 RR_MUST_CHECK enum rr_err ledger_note(struct ledger *l, const char *text);
 
+/* ---- the tables themselves ---- */
+/* fn: what the server has to say against a table that steps of rains go through. May take long on big tables. */
+typedef void (*ledger_table_fn)(void *arg, const char *table, const char *said);
+RR_MUST_CHECK enum rr_err ledger_check_tables(struct ledger *l, ledger_table_fn fn, void *arg);
+
 #endif

@@ -97,6 +97,9 @@ RR_MUST_CHECK enum rr_err saga_stuck(struct saga *s, int64_t min_tries, int64_t 
 /* Claims at most max due tasks (SELECT … FOR UPDATE SKIP LOCKED) and runs each a step; *ran = how
  * many. Failures get next_at with backoff and are tried without end. now_ms: wall clock. */
 RR_MUST_CHECK enum rr_err saga_run_due(struct saga *s, int64_t now_ms, uint32_t max, uint32_t *ran);
+/* Runs overdue steps that the index of due steps does not show; *found of them: the table must be mended. Reads the whole
+ * table: now and then only. */
+RR_MUST_CHECK enum rr_err saga_run_unindexed(struct saga *s, int64_t now_ms, uint32_t *found);
 /* Looks whether Redis is another one, or was wiped, since the last look, and arms a recovery for every rain that lost its pool.
  * One call to Redis and one statement when nothing happened; a walk over the rains in small pieces after a change, and now
  * and then. Needs s->recovery. */
