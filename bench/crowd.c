@@ -227,6 +227,8 @@ static void each_second(struct crowd *c, struct pace *p, int64_t now_us)
 static bool is_over(struct crowd *c, struct pace *p, int64_t now_us)
 {
     const struct crowd_opts *o = c->opts;
+    if (o->endless)
+        return false;
     if (o->duration_max_ms && now_us - c->begun_us >= o->duration_max_ms * 1000)
         return true;
     if (!all_finished(c)) {
@@ -238,16 +240,30 @@ static bool is_over(struct crowd *c, struct pace *p, int64_t now_us)
     return now_us - p->finished_us >= o->linger_ms * 1000;
 }
 
-static void loop(struct crowd *c, const volatile sig_atomic_t *stop)
+/* What the signals ask for: a storm drops every second viewer's connection, the other half each time. */
+static void obey_signals(struct crowd *c, const struct crowd_signals *signals, int64_t now_us)
+{
+    c->calm = signals->calm;
+    if (c->storms < (uint64_t)signals->storms) {
+        c->storms++;
+        for (uint32_t i = c->storms % 2; i < c->n_viewers; i += 2)
+            viewer_drop(&c->viewers[i], now_us);
+    }
+    for (uint32_t i = 0; c->opts->stall_pct && i < c->n_viewers; i++)
+        viewer_stall(&c->viewers[i], now_us);
+}
+
+static void loop(struct crowd *c, const struct crowd_signals *signals)
 {
     struct pace p = {.second_us = c->begun_us + 1000000};
     int64_t tick_us = c->begun_us;
 
-    while (!*stop) {
+    while (!signals->stop) {
         int64_t now_us = crowd_now_us();
         ramp(c, now_us);
         if (now_us >= tick_us) {
             each_second(c, &p, now_us);
+            obey_signals(c, signals, now_us);
             if (is_over(c, &p, now_us))
                 break;
             tick_us = now_us + TICK_US;
@@ -301,14 +317,14 @@ static void farewell(struct crowd *c)
     }
 }
 
-enum rr_err crowd_run(const struct crowd_opts *opts, const volatile sig_atomic_t *stop,
+enum rr_err crowd_run(const struct crowd_opts *opts, const struct crowd_signals *signals,
                       bool *joined)
 {
     struct crowd *c = rr_xcalloc(1, sizeof(*c));
     enum rr_err err = crowd_init(c, opts);
     if (err)
         goto out;
-    loop(c, stop);
+    loop(c, signals);
     int64_t end_us = crowd_now_us();
     if (opts->progress)
         report_progress(c, end_us, 0);

@@ -33,9 +33,11 @@ struct crowd_opts {
     int64_t linger_ms;        /* after the last viewer's RESULT */
     bool json;                /* nothing but the final line on stdout */
     bool progress;            /* one line per second on stderr */
+    bool endless;             /* only a signal ends it */
+    uint32_t stall_pct;       /* of the viewers, who read nothing for a while, again and again */
 };
 
-enum { CROWD_RAINS_MAX = 64, CROWD_CODES = 17 /* the last one: unknown codes */ };
+enum { CROWD_RAINS_MAX = 1024, CROWD_CODES = 17 /* the last one: unknown codes */ };
 
 struct crowd_stats {
     uint64_t connected, joined; /* now */
@@ -48,6 +50,7 @@ struct crowd_stats {
     uint64_t moves;        /* to another connection, as GOAWAY asked: no disconnects */
     uint64_t bad_messages; /* from the server: not decodable, or without a field they need */
     uint64_t push_gaps;    /* room pushes that are missing by their seq */
+    uint64_t stalls;
     uint64_t codes[CROWD_CODES];
 };
 
@@ -69,12 +72,23 @@ struct crowd {
     int64_t begun_us;
     int64_t wall_offset_us; /* wall clock minus monotonic clock at the start */
     bool ending;            /* unexpected closes are no news any more */
+    bool calm;              /* nobody stalls any more */
+    uint64_t storms;        /* how often half of the viewers dropped their connections */
 };
 
 /* RR_CONFIG / RR_SYSTEM: could not run, the reason is on stderr. *joined: some viewer was in the
  * room. stop is set by a signal handler. Prints progress to stderr and the final line to stdout. */
+struct crowd_signals;
 RR_MUST_CHECK enum rr_err crowd_run(const struct crowd_opts *opts,
-                                    const volatile sig_atomic_t *stop, bool *joined);
+                                    const struct crowd_signals *signals, bool *joined);
+
+/* Signals that crowd_run() looks at: set by a handler. */
+struct crowd_signals {
+    volatile sig_atomic_t stop;
+    volatile sig_atomic_t
+        storms; /* one more: every second viewer drops his connection and comes back */
+    volatile sig_atomic_t calm; /* nobody stalls from now on */
+};
 
 /* For viewer*.c and report.c. */
 int64_t crowd_now_us(void);

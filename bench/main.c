@@ -9,12 +9,16 @@
 #include "crowd.h"
 #include "swarm/swarm.h"
 
-static volatile sig_atomic_t stop;
+static struct crowd_signals signals;
 
 static void on_signal(int sig)
 {
-    (void)sig;
-    stop = 1;
+    if (sig == SIGUSR1)
+        signals.storms++;
+    else if (sig == SIGUSR2)
+        signals.calm = 1;
+    else
+        signals.stop = 1;
 }
 
 static void usage(FILE *f)
@@ -39,6 +43,11 @@ static void usage(FILE *f)
           "ever uncertain\n"
           "  --duration-max-ms N   end after this time in any case (default 0: no limit)\n"
           "  --linger-ms N         stay after the last result (default 300)\n"
+          "  --stall-pct N         so many of 100 read nothing for 20 s, again and again; SIGUSR2 "
+          "ends "
+          "that\n"
+          "  --endless             until a signal; SIGUSR1: every second viewer drops his "
+          "connection\n"
           "  --progress            a JSON line per second on stderr\n"
           "  --json                nothing but the final line on stdout\n"
           "\n"
@@ -82,6 +91,8 @@ enum option_id {
     OPT_DURATION,
     OPT_LINGER,
     OPT_PROGRESS,
+    OPT_STALL,
+    OPT_ENDLESS,
     OPT_JSON,
     OPT_HELP,
 };
@@ -98,6 +109,8 @@ static const struct option options[] = {
     {"duration-max-ms", required_argument, NULL, OPT_DURATION},
     {"linger-ms", required_argument, NULL, OPT_LINGER},
     {"progress", no_argument, NULL, OPT_PROGRESS},
+    {"stall-pct", required_argument, NULL, OPT_STALL},
+    {"endless", no_argument, NULL, OPT_ENDLESS},
     {"json", no_argument, NULL, OPT_JSON},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
@@ -117,6 +130,11 @@ static bool take_number(struct crowd_opts *o, int id, const char *arg)
             return false;
         o->connect_rate = (uint32_t)v;
         return true;
+    case OPT_STALL:
+        if (!parse_int(arg, 0, 100, &v))
+            return false;
+        o->stall_pct = (uint32_t)v;
+        return true;
     case OPT_DURATION: return parse_int(arg, 0, TIME_MAX_MS, &o->duration_max_ms);
     case OPT_LINGER: return parse_int(arg, 0, TIME_MAX_MS, &o->linger_ms);
     case OPT_RATE: return parse_rate(arg, &o->grab_interval_us);
@@ -133,6 +151,7 @@ static bool take_option(struct crowd_opts *o, int id, const char *arg)
     case OPT_ROOM: o->room = arg; return true;
     case OPT_WINS_LOG: o->wins_log = arg; return true;
     case OPT_PROGRESS: o->progress = true; return true;
+    case OPT_ENDLESS: o->endless = true; return true;
     case OPT_JSON: o->json = true; return true;
     default: return take_number(o, id, arg);
     }
@@ -180,14 +199,16 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "swarm") == 0) {
         sigaction(SIGINT, &action, NULL);
         sigaction(SIGTERM, &action, NULL);
-        return swarm_cli(argc - 1, argv + 1, &stop);
+        return swarm_cli(argc - 1, argv + 1, &signals.stop);
     }
     int parsed = parse_args(argc, argv, &opts);
     if (parsed)
         return parsed < 0 ? 0 : parsed;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    enum rr_err err = crowd_run(&opts, &stop, &joined);
+    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
+    enum rr_err err = crowd_run(&opts, &signals, &joined);
     if (err)
         return err == RR_CONFIG ? 2 : 1;
     if (!joined)

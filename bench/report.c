@@ -83,6 +83,30 @@ static void print_table(const struct crowd *c, int64_t now_us, uint64_t unanswer
            s->disconnects, s->reconnects, s->refused);
 }
 
+/* By the clients' own logs: how many pushes came between a viewer's first JOIN and the last push anybody saw, and how many of
+ * them he got. */
+static void print_seqs(const struct crowd *c)
+{
+    int64_t last = 0;
+    uint64_t expected = 0;
+    uint64_t got = 0;
+
+    for (uint32_t i = 0; i < c->n_viewers; i++) {
+        if (c->viewers[i].room_seq > last)
+            last = c->viewers[i].room_seq;
+    }
+    for (uint32_t i = 0; i < c->n_viewers; i++) {
+        const struct viewer *v = &c->viewers[i];
+        if (v->base_seq < 0)
+            continue;
+        expected += (uint64_t)(last - v->base_seq);
+        got += v->seqs;
+    }
+    printf("\"seq_expected\":%" PRIu64 ",\"seq_delivered\":%" PRIu64 ",\"seq_missing\":%" PRIu64
+           ",\"stalls\":%" PRIu64 ",\"storms\":%" PRIu64 ",",
+           expected, got, expected > got ? expected - got : 0, c->stats.stalls, c->storms);
+}
+
 void report_final(const struct crowd *c, int64_t now_us, uint64_t unanswered)
 {
     const struct crowd_stats *s = &c->stats;
@@ -99,6 +123,7 @@ void report_final(const struct crowd *c, int64_t now_us, uint64_t unanswered)
     print_ms("push_last_ms", push_spread_us(c));
     printf("\"unanswered\":%" PRIu64 ",", unanswered);
     print_codes(c);
+    print_seqs(c);
     printf("\"moves\":%" PRIu64 ",\"reconnects\":%" PRIu64 ",\"disconnects\":%" PRIu64
            ",\"refused\":%" PRIu64 ",\"told_conflicts\":%" PRIu64 ",\"config_by_join\":%" PRIu64
            ",\"push_gaps\":%" PRIu64 ",\"bad_messages\":%" PRIu64 ",\"slots_skipped\":%" PRIu64

@@ -15,6 +15,8 @@ enum {
     VIEWERS_PER_SOURCE = 200,  /* the server may limit the connections of an address */
     SOURCE_FIRST = 0x7f000002, /* 127.0.0.2 */
     SOURCES_MAX = 250 * 250,
+    STALL_US = 20 * 1000 * 1000, /* how long one reads nothing, and how long he reads then */
+    STALL_SPREAD = 20,
 };
 
 void viewer_init(struct viewer *v, struct crowd *c, uint32_t index, struct user *u)
@@ -26,7 +28,10 @@ void viewer_init(struct viewer *v, struct crowd *c, uint32_t index, struct user 
         .user = u,
         .index = index,
         .wake_us = TIMER_NEVER,
+        .base_seq = -1,
     };
+    if (c->opts->stall_pct && index % 100 < c->opts->stall_pct)
+        v->next_stall_us = STALL_US + (int64_t)(index % STALL_SPREAD) * 1000 * 1000;
 }
 
 void viewer_fini(struct viewer *v)
@@ -306,6 +311,37 @@ static void reconnect(struct viewer *v, int64_t now_us)
     if (v->connected)
         v->crowd->stats.disconnects++;
     come_back_later(v, now_us);
+}
+
+void viewer_drop(struct viewer *v, int64_t now_us)
+{
+    if (v->state == VIEWER_OFFLINE || v->state == VIEWER_GONE)
+        return;
+    v->stall_us = 0;
+    ws_client_abort(&v->ws);
+    viewer_lost(v, now_us);
+    if (v->connected)
+        v->crowd->stats.disconnects++;
+    come_back_later(v, now_us);
+}
+
+void viewer_stall(struct viewer *v, int64_t now_us)
+{
+    bool calm = v->crowd->calm;
+
+    if (!v->next_stall_us)
+        return;
+    if (v->stall_us && (calm || now_us >= v->stall_us || v->state != VIEWER_JOINED)) {
+        v->stall_us = 0;
+        v->next_stall_us = now_us - v->crowd->begun_us + STALL_US;
+        v->heard_us = now_us;
+        ws_client_read(&v->ws, true);
+    } else if (!v->stall_us && !calm && v->state == VIEWER_JOINED &&
+               now_us - v->crowd->begun_us >= v->next_stall_us) {
+        v->stall_us = now_us + STALL_US;
+        v->crowd->stats.stalls++;
+        ws_client_read(&v->ws, false);
+    }
 }
 
 void viewer_wake(struct viewer *v, int64_t now_us)

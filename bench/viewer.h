@@ -39,9 +39,13 @@ struct viewer {
     uint32_t attempts; /* connects since the last JOIN */
     char epoch[17];    /* position in the room's pushes; "" before the first JOIN */
     int64_t room_seq;
-    bool moving;    /* ws is the other connection that GOAWAY asked for */
-    bool heard_old; /* the message being worked on came on old */
-    bool connected; /* counted in stats.connected */
+    int64_t base_seq;      /* room_seq when he first came; -1: not yet */
+    uint64_t seqs;         /* pushes with a position that he got, each once */
+    int64_t stall_us;      /* reads nothing until then; 0: reads */
+    int64_t next_stall_us; /* after the crowd's begin; 0: never */
+    bool moving;           /* ws is the other connection that GOAWAY asked for */
+    bool heard_old;        /* the message being worked on came on old */
+    bool connected;        /* counted in stats.connected */
     bool ever_joined;
     bool got_push; /* counted in stats.push_received */
     bool by_join;  /* counted in stats.config_by_join */
@@ -54,6 +58,10 @@ void viewer_fini(struct viewer *v);
 void viewer_connect(struct viewer *v, int64_t now_us);
 /* The viewer's timer fired. */
 void viewer_wake(struct viewer *v, int64_t now_us);
+/* Drops the connection as a lost network does; comes back by himself. */
+void viewer_drop(struct viewer *v, int64_t now_us);
+/* Stalled readers: begins or ends a stall that is due. */
+void viewer_stall(struct viewer *v, int64_t now_us);
 /* A clock sample, if none is under way. */
 void viewer_ping(struct viewer *v, int64_t now_us);
 /* True when nothing is awaited any more: every rain he saw is done and no question is open. */

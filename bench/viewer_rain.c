@@ -303,6 +303,7 @@ static bool advance(struct viewer *v, const struct wire_push *p)
         v->crowd->stats.push_gaps++;
     }
     v->room_seq = p->seq;
+    v->seqs++;
     return true;
 }
 

@@ -9,11 +9,12 @@
 
 #include "ws_frame.h"
 
-enum { OUT_MAX_BYTES = 64 * 1024, READS_PER_EVENT = 4 };
+enum { OUT_MAX_BYTES = 64 * 1024, READS_PER_EVENT = 4, DEAF_RCVBUF_BYTES = 4096 };
 
 static void interest(struct ws_client *ws, int op, bool write)
 {
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | (write ? EPOLLOUT : 0u)};
+    uint32_t read = ws->deaf ? 0u : EPOLLIN | EPOLLRDHUP;
+    struct epoll_event ev = {.events = read | (write ? EPOLLOUT : 0u)};
     ev.data.ptr = ws;
     ws->want_write = write;
     epoll_ctl(ws->net->epoll_fd, op, ws->fd, &ev);
@@ -42,6 +43,7 @@ enum rr_err ws_client_open(struct ws_client *ws, uint32_t source)
     if (connect(ws->fd, (struct sockaddr *)&net->peer, net->peer_len) < 0 && errno != EINPROGRESS)
         goto fail;
     ws->state = WS_CONNECTING;
+    ws->deaf = false;
     ws->close_code = WS_GONE;
     ws->in_message = false;
     rr_buf_clear(&ws->in);
@@ -142,6 +144,19 @@ void ws_client_send(struct ws_client *ws, struct rr_slice bytes)
 {
     if (ws->state == WS_OPEN)
         send_frame(ws, ws->net->text ? WS_TEXT : WS_BINARY, bytes);
+}
+
+void ws_client_read(struct ws_client *ws, bool on)
+{
+    int bytes = DEAF_RCVBUF_BYTES;
+
+    if (ws->fd < 0 || ws->deaf == !on)
+        return;
+    ws->deaf = !on;
+    /* A small window, so that the server notices before megabytes have piled up here. */
+    if (!on)
+        setsockopt(ws->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    interest(ws, EPOLL_CTL_MOD, ws->want_write);
 }
 
 void ws_client_close(struct ws_client *ws, uint16_t code)
@@ -304,6 +319,8 @@ void ws_client_event(struct ws_client *ws, uint32_t events)
         return;
     if (events & EPOLLOUT)
         on_writable(ws);
+    if (ws->deaf && !(events & (EPOLLERR | EPOLLHUP)))
+        return;
     if (ws->state == WS_CONNECTING && (events & (EPOLLERR | EPOLLHUP))) {
         gone(ws);
         return;

@@ -60,6 +60,7 @@ struct ws_client {
     enum ws_state state;
     int close_code;
     bool want_write;
+    bool deaf;                        /* see ws_client_read() */
     bool heard;                       /* set by every byte that arrives, cleared by the owner */
     bool in_message;                  /* a fragmented message is under way */
     char accept[WS_ACCEPT_CHARS + 1]; /* what the server must answer */
@@ -83,6 +84,8 @@ void ws_client_send(struct ws_client *ws, struct rr_slice bytes);
 /* Sends a close frame and ends our side; closed() follows when the peer is gone. Before the
  * upgrade: as ws_client_abort(). */
 void ws_client_close(struct ws_client *ws, uint16_t code);
+/* false: what arrives stays in the kernel, as with a client that hangs. */
+void ws_client_read(struct ws_client *ws, bool on);
 /* The connection goes on in *to, which must have none; *from is closed and may be opened anew. */
 void ws_client_move(struct ws_client *to, struct ws_client *from);
 /* Drops the connection at once, without closed(). */

@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
-# ./dev bench SUITE: builds, then tests/bench/main.mjs on private services in a run folder of its own; it stops what it
+# ./dev bench SUITE, ./dev soak: builds, then tests/bench/main.mjs or soak.mjs on private services in a run folder of its own; it stops what it
 # started. What a killed run left is stopped by the next one.
 set -euo pipefail
-export REDRAIN_RUN=${REDRAIN_RUN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/.run/bench}
+[ "${1:-}" = soak ] && own=soak || own=bench
+export REDRAIN_RUN=${REDRAIN_RUN:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/.run/$own}
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 SERVICES=$ROOT/tools/dev/services.sh
 
 main() {
-    local bench=$1 preset=${REDRAIN_BENCH_PRESET:-release} player rc=0 arg
+    local bench=$1 preset=${REDRAIN_BENCH_PRESET:-release} script=$ROOT/tests/bench/main.mjs player rc=0 arg
+    if [ "$bench" = soak ]; then
+        script=$ROOT/tests/bench/soak.mjs
+        shift
+    fi
     for arg in "$@"; do
-        case $arg in --help | -h) exec node "$ROOT/tests/bench/main.mjs" --help ;; esac
+        case $arg in --help | -h) exec node "$script" --help ;; esac
     done
     # Numbers of other services than these mean nothing.
     unset REDIS_URL MYSQL_URL KAFKA_BOOTSTRAP
@@ -35,7 +40,7 @@ main() {
         "$SERVICES" up >&2 7>&-
     fi
     raise_nofile
-    REDRAIN_SERVICES_RUN=$RUN REDRAIN_BIN_DIR=$ROOT/build/$preset node "$ROOT/tests/bench/main.mjs" "$@" 7>&- &
+    REDRAIN_SERVICES_RUN=$RUN REDRAIN_BIN_DIR=$ROOT/build/$preset node "$script" "$@" 7>&- &
     player=$!
     wait "$player" || rc=$?
     while kill -0 "$player" 2>/dev/null; do wait "$player" || rc=$?; done
