@@ -4,7 +4,7 @@
 import {execFile} from "node:child_process";
 import {promisify} from "node:util";
 import {aaBar, bars} from "./bars.mjs";
-import {cpuUs, median, metrics, ms, note, openRain, program, round, sleep, startEcho, startLab, startSwarm, tokensFile} from "./lab.mjs";
+import {cpuWhile, median, metrics, ms, note, openRain, program, round, servicePids, sleep, startEcho, startLab, startSwarm, tokensFile} from "./lab.mjs";
 
 const DRAIN_MS = 600_000;
 const perSecond = (run) => run.answered * 1e6 / run.us;
@@ -27,19 +27,15 @@ async function rounds(o, ours, echo, label) {
   };
 }
 
-/** Everything that was told is in the books, and the books are clean. */
+/** Everything that was told is in the books. */
 async function settled(stack, code, told) {
   const deadline = Date.now() + DRAIN_MS;
-  const begun = Date.now();
   for (;;) {
     const [row] = await stack.sql("SELECT SUM(settled_cnt) AS n FROM rp_escrow WHERE code = ?", [code]);
     if (Number(row?.n ?? 0) === told) break;
     if (Date.now() > deadline) throw new Error(`${row?.n} of ${told} told grants are in the books after ${DRAIN_MS} ms`);
     await sleep(100);
   }
-  const took = Date.now() - begun;
-  await stack.verify();
-  return took;
 }
 
 const onlyWins = (run) => {
@@ -66,37 +62,45 @@ export async function grabbing(o, workers) {
     const swarm = await startSwarm({url: stack.wsUrl, tokens, conns});
     swarms.push(bare, swarm);
     const echoPass = () => bare.run("grab", {secs: o.secs, code: "x".repeat(12)});
-    const count = o.quick ? 20_000 : 1_000_000;
-    const pids = stack.serverPids();
-    let told = 0;
-    let cpu = 0;
+    // A rain per pass, of as many packets as a pass may win: five shards.
+    const count = o.quick ? 20_000 : 250_000;
+    const who = {server: stack.serverPids(), crowd: [swarm.child.pid], ...servicePids()};
+    let spent = {};
     let wins = 0;
-    const pass = async (code, more = {}) => {
-      const before = cpuUs(pids);
-      const run = onlyWins(await swarm.run("grab", {secs: o.secs, code, ...more}));
-      cpu += cpuUs(pids) - before;
+    let told = new Map();
+    const pass = async (more = {}) => {
+      const code = await openRain(stack, {count, limit: 1000});
+      const {result: run, cpu} = await cpuWhile(who, () => swarm.run("grab", {secs: o.secs, code, fresh: 1, ...more}));
+      for (const [name, us] of Object.entries(cpu)) spent[name] = (spent[name] ?? 0) + us;
       wins += run.ok;
-      told = run.told_in_all;
-      return run;
+      told.set(code, run.told_in_all);
+      return onlyWins(run);
+    };
+    const perWin = () => Object.fromEntries(Object.entries(spent).map(([name, us]) => [name, round(us / wins, 1)]));
+    const allSettled = async () => {
+      const begun = Date.now();
+      for (const [code, n] of told) await settled(stack, code, n);
+      await stack.verify();
+      note(`  ${[...told.values()].reduce((a, b) => a + b, 0)} told grants are in the books after ${Date.now() - begun} ms, books clean`);
+      told = new Map();
+      return Date.now() - begun;
     };
 
     // The settler stands still.
-    let code = await openRain(stack, {count, limit: 1000});
-    await pass(code, {secs: Math.min(1, o.secs), fresh: 1});
-    [cpu, wins] = [0, 0];
-    const paused = await rounds(o, () => pass(code), echoPass, "settler paused");
-    const serverUs = round(cpu / wins, 1);
-    const half = await pass(code, {secs: Math.max(o.secs, 1), rate: Math.max(1, Math.round(paused.value / 2))});
+    await pass({secs: Math.min(1, o.secs)});
+    [spent, wins] = [{}, 0];
+    const paused = await rounds(o, () => pass(), echoPass, "settler paused");
+    const cpuPerWin = perWin();
+    note(`  us of CPU per win: ${JSON.stringify(cpuPerWin)}`);
+    const half = await pass({secs: Math.max(o.secs, 1), rate: Math.max(1, Math.round(paused.value / 2))});
     const produce = await bareProduce(stack, paused.value / 2, Math.max(o.secs, 1));
     stack.settler.start();
-    const drainedMs = await settled(stack, code, told);
-    note(`  ${told} told grants are in the books after ${drainedMs} ms, books clean`);
+    const drainedMs = await allSettled();
     // With it running.
-    code = await openRain(stack, {count, limit: 1000});
-    await pass(code, {secs: Math.min(1, o.secs), fresh: 1});
-    const running = await rounds(o, () => pass(code), echoPass, "settler running");
-    await settled(stack, code, told);
-    return {paused, half, produce, running, drainedMs, serverUs, conns};
+    await pass({secs: Math.min(1, o.secs)});
+    const running = await rounds(o, () => pass(), echoPass, "settler running");
+    await allSettled();
+    return {paused, half, produce, running, drainedMs, cpuPerWin, serverUs: cpuPerWin.server, conns};
   } finally {
     await Promise.all(swarms.map((s) => s.end()));
     await echo.stop();
@@ -116,7 +120,7 @@ export async function grab(o) {
     detail: {
       settler_running: {value: r.running.value, reference_value: r.running.reference, ratio: r.running.ratio, aa: r.running.aa},
       half_load: {per_s: Math.round(r.paused.value / 2), answered: r.half.answered, codes: r.half.codes, ...r.half.ok_us},
-      bare_produce: r.produce, drained_ms: r.drainedMs, server_cpu_us_per_grab: r.serverUs,
+      bare_produce: r.produce, drained_ms: r.drainedMs, server_cpu_us_per_grab: r.serverUs, cpu_us_per_win: r.cpuPerWin,
     },
     bars: [
       bars.least("settler paused: ratio to the echo", r.paused.ratio, 0.3), aaBar(r.paused.aa),
@@ -146,11 +150,13 @@ export async function lose(o) {
     let calls = 0;
     let losers = 0;
     let spent = 0;
+    let serverUs = 0;
     const r = await rounds(o, async () => {
       await sleep(300);
       const before = (await metrics(stack)).redis_calls_total;
       const at = performance.now();
-      const run = await swarm.run("grab", {secs: o.secs, code});
+      const {result: run, cpu} = await cpuWhile({server: stack.serverPids()}, () => swarm.run("grab", {secs: o.secs, code}));
+      serverUs += cpu.server;
       await sleep(300);
       calls += (await metrics(stack)).redis_calls_total - before;
       spent += (performance.now() - at) / 1000;
@@ -165,7 +171,7 @@ export async function lose(o) {
         reference: "bare epoll WebSocket echo", reference_value: r.reference, ratio: r.ratio, aa: r.aa,
         p50_ms: ms(median(r.rows.map((x) => x.ours.other_us.p50_us))), p99_ms: ms(median(r.rows.map((x) => x.ours.other_us.p99_us))),
       },
-      detail: {losers, redis_calls: calls, redis_calls_per_s_idle: round(idlePerS, 1), redis_calls_per_loser: perLoser, codes: r.rows[0].ours.codes},
+      detail: {losers, redis_calls: calls, redis_calls_per_s_idle: round(idlePerS, 1), redis_calls_per_loser: perLoser, server_cpu_us_per_answer: round(serverUs / losers, 2), codes: r.rows[0].ours.codes},
       bars: [bars.least("ratio to the echo", r.ratio, 0.7), aaBar(r.aa), bars.most("Redis calls per loser", round(perLoser, 3), 0)],
     };
   } finally {

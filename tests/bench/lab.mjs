@@ -5,7 +5,7 @@ import {cpus, release, totalmem} from "node:os";
 import {join} from "node:path";
 import {createInterface} from "node:readline";
 import {setTimeout as sleep} from "node:timers/promises";
-import {freePort} from "../lib/services.mjs";
+import {freePort, runDir} from "../lib/services.mjs";
 import {program, startStack} from "../lib/stack.mjs";
 import {until} from "../lib/ws.mjs";
 
@@ -41,6 +41,26 @@ export function cpuUs(pids) {
     for (const task of readdirSync(`/proc/${pid}/task`)) ns += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]);
   }
   return ns / 1000;
+}
+
+/** The services of this run folder that run, by name: what else the cores are busy with. */
+export function servicePids() {
+  const found = {};
+  for (const name of ["redis", "kafka", "mariadb"]) {
+    try {
+      const pid = Number(readFileSync(join(runDir, "pids", name), "utf8").split(" ")[0]);
+      cpuUs([pid]);
+      found[name] = [pid];
+    } catch { /* somebody else's */ }
+  }
+  return found;
+}
+
+/** µs of CPU that each of `who` ({name: pids}) spent while `work` ran: {result, cpu: {name: us}}. */
+export async function cpuWhile(who, work) {
+  const before = Object.fromEntries(Object.entries(who).map(([name, pids]) => [name, cpuUs(pids)]));
+  const result = await work();
+  return {result, cpu: Object.fromEntries(Object.entries(who).map(([name, pids]) => [name, cpuUs(pids) - before[name]]))};
 }
 
 /** Proportional set size of these processes, KiB. */

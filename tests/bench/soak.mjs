@@ -2,15 +2,16 @@
 // others lose their connections now and then, and a worker dies each minute. At the end every client has every push, by its own log; memory
 // is what it was; what was told is in the books, and the books are clean.
 import {spawn} from "node:child_process";
-import {readFileSync} from "node:fs";
+import {appendFileSync, readFileSync} from "node:fs";
 import {join} from "node:path";
 import {createInterface} from "node:readline";
 import {Client, until} from "../lib/ws.mjs";
-import {metrics, note, program, ROOM, round, rssKib, SENDER, sleep, startLab, stamped, monoUs, tokensFile} from "./lab.mjs";
+import {machine, metrics, note, program, ROOM, round, rssKib, SENDER, sleep, startLab, stamped, monoUs, tokensFile} from "./lab.mjs";
 
 export const HELP = `./dev soak [options]   a crowded room for a long time, with everything that goes wrong; the last line is JSON
   --minutes N      30
   --viewers N      5000
+  --out FILE       appends the line for tools/dev/performance.mjs; --provisional: the machine was not quiet
   --json           nothing but the last line on stdout
 `;
 
@@ -195,8 +196,13 @@ if (argv.includes("--help") || argv.includes("-h")) {
     if (!(value > 0)) throw new Error(HELP);
     return value;
   };
+  const out = argv.includes("--out") ? argv[argv.indexOf("--out") + 1] : null;
   const {line} = await soak({minutes: option("minutes", 30), viewers: option("viewers", 5000)});
   if (!argv.includes("--json")) for (const [name, value] of Object.entries(line)) process.stdout.write(`${name.padEnd(18)} ${value}\n`);
+  if (out) {
+    const row = {at: new Date().toISOString(), machine: machine(), provisional: argv.includes("--provisional"), line: {bench: "soak", ...line}, detail: {}, bars: []};
+    appendFileSync(out, `${JSON.stringify(row)}\n`);
+  }
   process.stdout.write(`${JSON.stringify(line)}\n`);
   process.exit(line.verdict === "clean" ? 0 : 1);
 }
