@@ -233,6 +233,8 @@ enum rr_err rr_conf_load(struct rr_conf *c, const char *file, const char *const 
         err = load_variable(c, *e, &m);
     for (size_t i = 0; i < n && err == RR_OK; i++)
         err = load_flag(c, flags[i], &m);
+    if (err == RR_OK)
+        err = conf_rules(c, &m);
     if (err != RR_OK)
         rr_conf_fini(c);
     return err;

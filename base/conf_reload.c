@@ -93,7 +93,9 @@ void rr_conf_pack(const struct rr_conf *c, struct rr_buf *out)
         const struct conf_option *o = &conf_options[i];
 
         rr_buf_printf(out, "%s.%s=", o->section, o->key);
-        rr_buf_puts(out, conf_get(c, o, number));
+        /* What these held is in the URLs by now. */
+        if (strcmp(o->key, "password_file") != 0)
+            rr_buf_puts(out, conf_get(c, o, number));
         rr_buf_append(out, "", 1);
     }
 }

@@ -56,6 +56,8 @@ RR_MUST_CHECK enum rr_err conf_set_named(struct rr_conf *c, const char *section,
                                          struct conf_message *m);
 /* Text of a field, secrets as they are. buf is used for numbers. */
 const char *conf_get(const struct rr_conf *c, const struct conf_option *o, char buf[32]);
+/* After all values are known: what they must be together; passwords out of files into their URLs. */
+RR_MUST_CHECK enum rr_err conf_rules(struct rr_conf *c, struct conf_message *m);
 /* True when the value carries a password. */
 bool conf_has_password(const char *url);
 

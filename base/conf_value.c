@@ -143,6 +143,28 @@ static const char *check_tls_version(const char *v)
     return !strcmp(v, "1.2") || !strcmp(v, "1.3") ? NULL : "must be 1.2 or 1.3";
 }
 
+static const char *check_mysql_tls(const char *v)
+{
+    return !strcmp(v, "off") || !strcmp(v, "required") || !strcmp(v, "verify")
+               ? NULL
+               : "must be off, required or verify";
+}
+
+static const char *check_kafka_protocol(const char *v)
+{
+    return !strcmp(v, "plaintext") || !strcmp(v, "ssl") || !strcmp(v, "sasl_plaintext") ||
+                   !strcmp(v, "sasl_ssl")
+               ? NULL
+               : "must be plaintext, ssl, sasl_plaintext or sasl_ssl";
+}
+
+static const char *check_sasl_mechanism(const char *v)
+{
+    return !strcmp(v, "PLAIN") || !strcmp(v, "SCRAM-SHA-256") || !strcmp(v, "SCRAM-SHA-512")
+               ? NULL
+               : "must be PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
+}
+
 static const char *check_address_header(const char *v)
 {
     return !v[0] || !strcmp(v, "x-real-ip") || !strcmp(v, "x-forwarded-for")
@@ -161,6 +183,9 @@ static const struct {
     {"admin", "host", check_loopback},
     {"redis", "url", check_redis_url},
     {"mysql", "url", check_mysql_url},
+    {"mysql", "tls", check_mysql_tls},
+    {"kafka", "security_protocol", check_kafka_protocol},
+    {"kafka", "sasl_mechanism", check_sasl_mechanism},
     {"kafka", "topic", check_kafka_name},
     {"kafka", "group", check_kafka_name},
     {"log", "level", check_log_level},

@@ -36,10 +36,8 @@ struct thread_arg {
 
 static enum rr_err ctx_open(struct db_ctx *ctx, const struct db_pool *p, uint32_t no)
 {
-    struct ledger_opts lo = {.url = p->conf->mysql_url,
-                             .namespace_ = p->conf->server_namespace,
-                             .timeout_s = (int)((p->conf->mysql_timeout_ms + 999) / 1000),
-                             .rules = &p->rules};
+    struct ledger_opts lo =
+        ledger_opts_of(p->conf, (int)((p->conf->mysql_timeout_ms + 999) / 1000));
     struct store_opts so = {.url = p->conf->redis_url,
                             .topology = store_topology_of(p->conf->redis_topology),
                             .sentinel_master = p->conf->redis_sentinel_master,
@@ -49,6 +47,7 @@ static enum rr_err ctx_open(struct db_ctx *ctx, const struct db_pool *p, uint32_
     enum rr_err err = RR_OK;
 
     snprintf(ctx->owner, sizeof(ctx->owner), "%.50s-db%u", p->owner, no);
+    lo.rules = &p->rules;
     err = ledger_create(&ctx->ledger, &lo);
     if (!err)
         err = store_sync_create(&ctx->store, &so);

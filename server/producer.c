@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/secret.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -62,6 +63,22 @@ static bool conf_set_int(rd_kafka_conf_t *c, const char *key, int64_t value)
     return conf_set(c, key, text);
 }
 
+static enum rr_err set_property(void *conf, const char *key, const char *value)
+{
+    return conf_set(conf, key, value) ? RR_OK : RR_CONFIG;
+}
+
+static bool security_set(rd_kafka_conf_t *c, const struct rr_conf *conf)
+{
+    char message[512] = "";
+
+    if (rr_kafka_security(conf, set_property, c, message, sizeof(message)) == RR_OK)
+        return true;
+    if (message[0])
+        log_error("kafka_conf", "%s", message);
+    return false;
+}
+
 /* The settler drops duplicates, so librdkafka's own idempotence is not needed; before 2.4 it turns
  * fatal after a disconnect with OUT_OF_ORDER. */
 static const char *idempotence(void)
@@ -77,7 +94,7 @@ static enum rr_err producer_open(struct producer *p)
     char text[256];
     uint64_t one = 1;
 
-    if (!conf_set(c, "bootstrap.servers", p->conf->kafka_bootstrap) ||
+    if (!conf_set(c, "bootstrap.servers", p->conf->kafka_bootstrap) || !security_set(c, p->conf) ||
         !conf_set(c, "client.id", "redrain-server") || !conf_set(c, "acks", "all") ||
         !conf_set(c, "enable.idempotence", idempotence()) || !conf_set(c, "linger.ms", "1") ||
         !conf_set(c, "compression.codec", "lz4") || !conf_set(c, "log.connection.close", "false") ||

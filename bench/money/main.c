@@ -233,8 +233,7 @@ static enum rr_err run(struct bench *b, const char *command)
                                .namespace_ = conf->server_namespace,
                                .worker_name = "bench-admin",
                                .timeout_ms = 30000};
-    struct ledger_opts ledger = {
-        .url = conf->mysql_url, .namespace_ = conf->server_namespace, .timeout_s = 30};
+    struct ledger_opts ledger = ledger_opts_of(conf, 30);
     enum rr_err err = store_sync_create(&b->store, &store);
 
     if (!err)

@@ -38,7 +38,16 @@ void db_destroy(struct db *d)
         return;
     db_close(d);
     explicit_bzero(&d->url, sizeof(d->url));
+    free(d->tls_ca_file);
     free(d);
+}
+
+void db_set_tls(struct db *d, const char *mode, const char *ca_file)
+{
+    free(d->tls_ca_file);
+    d->tls_verify = mode && strcmp(mode, "verify") == 0;
+    d->tls = d->tls_verify || (mode && strcmp(mode, "required") == 0);
+    d->tls_ca_file = rr_xstrdup(ca_file ? ca_file : "");
 }
 
 const char *db_name(const struct db *d)
@@ -159,6 +168,32 @@ static enum rr_err fail_conn(struct db *d)
     return db__fail(d, mysql_errno(d->my), mysql_error(d->my));
 }
 
+/* Said in full in every mode: from Connector/C 3.4 on the certificate is checked unless told otherwise, before it never was, and
+ * neither library encrypts (or refuses not to) without being asked. */
+static void set_tls(const struct db *d)
+{
+#ifdef MARIADB_PACKAGE_VERSION_ID
+    db_bool enforce = d->tls;
+    db_bool verify = d->tls_verify;
+
+    mysql_options(d->my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+    if (d->tls) {
+        mysql_options(d->my, MYSQL_OPT_SSL_ENFORCE, &enforce);
+        mysql_options(d->my, MARIADB_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
+    }
+#else
+    unsigned mode = d->tls_verify ? SSL_MODE_VERIFY_IDENTITY
+                    : d->tls      ? SSL_MODE_REQUIRED
+                                  : SSL_MODE_DISABLED;
+
+    mysql_options(d->my, MYSQL_OPT_SSL_MODE, &mode);
+    if (d->tls)
+        mysql_options(d->my, MYSQL_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
+#endif
+    if (d->tls_verify)
+        mysql_options(d->my, MYSQL_OPT_SSL_CA, d->tls_ca_file);
+}
+
 static enum rr_err connect_to(struct db *d, const char *database)
 {
     unsigned timeout_s = (unsigned)d->timeout_s;
@@ -175,6 +210,7 @@ static enum rr_err connect_to(struct db *d, const char *database)
     mysql_options(d->my, MYSQL_OPT_WRITE_TIMEOUT, &timeout_s);
     mysql_options(d->my, MYSQL_OPT_PROTOCOL, &protocol);
     mysql_options(d->my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    set_tls(d);
     if (!mysql_real_connect(d->my, d->url.host, d->url.user, d->url.password, database, d->url.port,
                             d->url.socket[0] ? d->url.socket : NULL, CLIENT_FOUND_ROWS))
         return fail_conn(d);

@@ -21,6 +21,8 @@ struct db;
 /* Does not connect. RR_CONFIG: the URL or the resulting database name is malformed. */
 RR_MUST_CHECK enum rr_err db_create(struct db **out, const char *url, const char *namespace_,
                                     int timeout_s);
+/* "off", "required" or "verify" (NULL: off), and the authority's file for the last. Before the first db_open(). */
+void db_set_tls(struct db *d, const char *mode, const char *ca_file);
 void db_destroy(struct db *d); /* NULL-safe */
 const char *db_name(const struct db *d);
 /* Text of the last failure, without secrets. */

@@ -23,6 +23,9 @@ struct db_cached {
 struct db {
     MYSQL *my; /* NULL: not connected */
     struct db_url url;
+    bool tls;
+    bool tls_verify;
+    char *tls_ca_file; /* owned */
     int timeout_s;
     int default_timeout_s;
     bool mariadb;

@@ -26,6 +26,15 @@ void ledger_thread_fini(void)
     mysql_thread_end();
 }
 
+struct ledger_opts ledger_opts_of(const struct rr_conf *c, int timeout_s)
+{
+    return (struct ledger_opts){.url = c->mysql_url,
+                                .namespace_ = c->server_namespace,
+                                .tls = c->mysql_tls,
+                                .tls_ca_file = c->mysql_tls_ca_file,
+                                .timeout_s = timeout_s};
+}
+
 enum rr_err ledger_create(struct ledger **out, const struct ledger_opts *o)
 {
     struct ledger *l = rr_xcalloc(1, sizeof(*l));
@@ -37,6 +46,7 @@ enum rr_err ledger_create(struct ledger **out, const struct ledger_opts *o)
         return err;
     }
     l->rules = o->rules;
+    db_set_tls(l->db, o->tls, o->tls_ca_file);
     *out = l;
     return RR_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "settler/kafka_conf.h"
 
 enum { REQUEST_MS = 5000, ERROR_MAX = 512 };
 
@@ -119,7 +120,7 @@ enum rr_err consumer_create(struct consumer **out, const struct rr_conf *conf,
     rd_kafka_conf_set_rebalance_cb(k, on_rebalance);
     rd_kafka_conf_set_error_cb(k, on_error);
     rd_kafka_conf_set_log_cb(k, on_log);
-    err = set(k, "bootstrap.servers", conf->kafka_bootstrap, message, cap);
+    err = settler_kafka_conf(conf, k, message, cap);
     if (!err)
         err = set(k, "group.id", group, message, cap);
     if (!err)

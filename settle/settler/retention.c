@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "settler/kafka_conf.h"
 #include "settler/topic.h"
 
 enum { ASK_MS = 10000 };
@@ -39,7 +40,7 @@ static enum rr_err find(rd_kafka_event_t *event, int64_t *ms, char *message, siz
     return RR_NOT_FOUND;
 }
 
-enum rr_err settler_topic_retention(const char *bootstrap, const char *topic, int64_t *ms,
+enum rr_err settler_topic_retention(const struct rr_conf *c, const char *topic, int64_t *ms,
                                     char *message, size_t cap)
 {
     char why[512] = "";
@@ -51,7 +52,7 @@ enum rr_err settler_topic_retention(const char *bootstrap, const char *topic, in
     rd_kafka_ConfigResource_t *res = NULL;
     enum rr_err err = RR_OK;
 
-    if (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof(why)) ||
+    if (settler_kafka_conf(c, conf, why, sizeof(why)) ||
         rd_kafka_conf_set(conf, "log_level", "2", why, sizeof(why)) ||
         !(rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why)))) {
         rd_kafka_conf_destroy(conf);

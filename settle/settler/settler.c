@@ -332,12 +332,12 @@ static enum rr_err make_consumer(struct settler *s)
 
 enum rr_err settler__ledger(struct settler *s, struct ledger **out)
 {
-    struct ledger_opts o = {.url = s->conf->mysql_url,
-                            .namespace_ = s->conf->server_namespace,
-                            .timeout_s = tasks_ledger_timeout_s(s->conf->mysql_timeout_ms),
-                            .rules = &s->rules};
-    enum rr_err err = ledger_create(out, &o);
+    struct ledger_opts o =
+        ledger_opts_of(s->conf, tasks_ledger_timeout_s(s->conf->mysql_timeout_ms));
+    enum rr_err err = RR_OK;
 
+    o.rules = &s->rules;
+    err = ledger_create(out, &o);
     if (err)
         log_error("config", "mysql.url is malformed");
     return err;

@@ -295,18 +295,17 @@ static void *run_checker(void *arg)
 static enum rr_err make_parts(struct tasks *t)
 {
     const struct rr_conf *c = t->conf;
-    struct ledger_opts lo = {.url = c->mysql_url,
-                             .namespace_ = c->server_namespace,
-                             .timeout_s = tasks_ledger_timeout_s(c->mysql_timeout_ms),
-                             .rules = t->rules};
+    struct ledger_opts lo = ledger_opts_of(c, tasks_ledger_timeout_s(c->mysql_timeout_ms));
     struct store_opts so = {.url = c->redis_url,
                             .topology = store_topology_of(c->redis_topology),
                             .sentinel_master = c->redis_sentinel_master,
                             .namespace_ = c->server_namespace,
                             .worker_name = t->name,
                             .timeout_ms = c->redis_timeout_ms};
-    enum rr_err err = ledger_create(&t->ledger, &lo);
+    enum rr_err err = RR_OK;
 
+    lo.rules = t->rules;
+    err = ledger_create(&t->ledger, &lo);
     if (!err)
         err = ledger_create(&t->check_ledger, &lo);
     if (!err)

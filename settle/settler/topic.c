@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "settler/kafka_conf.h"
+
 enum { TIMEOUT_MS = 15000, CONTROLLER_MS = 3000, ERROR_MAX = 512 };
 
 static const char *const settings[][2] = {
@@ -106,7 +108,7 @@ static enum rr_err create(rd_kafka_t *rk, rd_kafka_NewTopic_t *nt, char *message
     return err;
 }
 
-enum rr_err settler_topic_ensure(const char *bootstrap, const char *topic, int32_t partitions,
+enum rr_err settler_topic_ensure(const struct rr_conf *c, const char *topic, int32_t partitions,
                                  int32_t replication, char *message, size_t cap)
 {
     char why[ERROR_MAX] = "";
@@ -115,7 +117,7 @@ enum rr_err settler_topic_ensure(const char *bootstrap, const char *topic, int32
     rd_kafka_t *rk = NULL;
     enum rr_err err = build(topic, partitions, replication, &nt, message, cap);
 
-    if (!err && (rd_kafka_conf_set(conf, "bootstrap.servers", bootstrap, why, sizeof(why)) ||
+    if (!err && (settler_kafka_conf(c, conf, why, sizeof(why)) ||
                  rd_kafka_conf_set(conf, "log_level", "2", why, sizeof(why)) ||
                  !(rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why))))) {
         snprintf(message, cap, "%s", why);

@@ -52,6 +52,22 @@ export const skipWithoutKafka = broker === "kafka"
 /** For tests that only need that what Kafka acknowledged stays: false also with an external broker. */
 export const skipWithoutDurableBroker = broker === "memory" ? "the broker is in memory, nothing is durable" : false;
 
+/** Authority of the certificates of our own MariaDB and Kafka; null where MySQL is not ours. */
+export const tlsAuthority = existsSync(join(runDir, "tls", "ca.pem")) ? join(runDir, "tls", "ca.pem") : null;
+
+/** A Kafka of its own with a SASL_SSL listener: {bootstrap, passwordFile, caFile, stop()}. */
+export async function startSaslKafka(dir) {
+  const env = {...process.env, REDRAIN_RUN: dir, REDRAIN_KAFKA_SASL: "1", KAFKA_BOOTSTRAP: ""};
+  await run(script, ["start", "kafka"], {env});
+  const ports = readFileSync(join(dir, "ports"), "utf8");
+  return {
+    bootstrap: `127.0.0.1:${/^kafka_sasl=(\d+)$/m.exec(ports)[1]}`,
+    plain: `127.0.0.1:${/^kafka=(\d+)$/m.exec(ports)[1]}`,
+    passwordFile: join(dir, "secrets", "kafka"), caFile: join(dir, "tls", "ca.pem"),
+    stop: () => run(script, ["stop", "kafka"], {env}),
+  };
+}
+
 async function service(command, name) {
   try {
     await run(script, [command, name], {env: {...process.env, REDRAIN_RUN: runDir}});

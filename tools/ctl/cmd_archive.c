@@ -53,8 +53,8 @@ static int min_age(const struct ctl *ctl, int64_t *ms, char *why, size_t cap)
         return CTL_OK;
     }
     ctl_topic_name(&ctl->conf, topic);
-    if (settler_topic_retention(ctl->conf.kafka_bootstrap, topic, &retention_ms, message,
-                                sizeof(message)) != RR_OK)
+    if (settler_topic_retention(&ctl->conf, topic, &retention_ms, message, sizeof(message)) !=
+        RR_OK)
         return ctl_fail("how long Kafka keeps topic %s is not known: %s. Records of an archived "
                         "rain could still come; when you know better, set archive.min_age_days",
                         topic, message);
@@ -136,8 +136,7 @@ int cmd_archive(struct ctl *ctl)
     const char *before = NULL;
     const char *rows = NULL;
     const struct ctl_option options[] = {{"--before", &before, NULL}, {"--max-rows", &rows, NULL}};
-    struct ledger_opts opts = {
-        .url = ctl->conf.mysql_url, .namespace_ = ctl->conf.server_namespace, .timeout_s = 60};
+    struct ledger_opts opts = ledger_opts_of(&ctl->conf, 60);
     struct ledger *ledger = NULL;
     int64_t before_ms = 0;
     int64_t max_rows = 0;

@@ -152,8 +152,7 @@ static void check_tables(struct doctor *d, struct ledger *ledger)
 static void check_mysql(struct doctor *d)
 {
     const struct rr_conf *c = &d->ctl->conf;
-    struct ledger_opts opts = {
-        .url = c->mysql_url, .namespace_ = c->server_namespace, .timeout_s = CHECK_S};
+    struct ledger_opts opts = ledger_opts_of(c, CHECK_S);
     struct ledger *ledger = NULL;
     char text[400];
 

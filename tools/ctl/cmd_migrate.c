@@ -8,8 +8,7 @@
 
 static int migrate_database(const struct ctl *ctl)
 {
-    struct ledger_opts opts = {
-        .url = ctl->conf.mysql_url, .namespace_ = ctl->conf.server_namespace, .timeout_s = 60};
+    struct ledger_opts opts = ledger_opts_of(&ctl->conf, 60);
     struct ledger *ledger = NULL;
     int rc = CTL_OK;
 
@@ -29,7 +28,7 @@ static int migrate_topic(const struct ctl *ctl, char topic[TOPIC_NAME_MAX])
 
     ctl_topic_name(&ctl->conf, topic);
     enum rr_err err =
-        settler_topic_ensure(ctl->conf.kafka_bootstrap, topic, (int32_t)ctl->conf.kafka_partitions,
+        settler_topic_ensure(&ctl->conf, topic, (int32_t)ctl->conf.kafka_partitions,
                              (int32_t)ctl->conf.kafka_replication, message, sizeof(message));
     if (err != RR_OK)
         return ctl_fail("topic %s: %s: %s", topic, rr_err_name(err), message);

@@ -178,8 +178,7 @@ static int offline(const struct ctl *ctl, const struct prove_args *a)
 
 static int from_books(const struct ctl *ctl, const char *code, bool list)
 {
-    struct ledger_opts opts = {
-        .url = ctl->conf.mysql_url, .namespace_ = ctl->conf.server_namespace, .timeout_s = 60};
+    struct ledger_opts opts = ledger_opts_of(&ctl->conf, 60);
     struct ledger *ledger = NULL;
     struct rain_proof p = {.amounts_fen = NULL};
     enum rr_err err = RR_OK;

@@ -208,8 +208,7 @@ int cmd_repair(struct ctl *ctl)
         return rc;
     if (o.code && !rain_code_valid(rr_slice_str(o.code)))
         return ctl_usage_error("\"%s\" is not the code of a rain", o.code);
-    struct ledger_opts opts = {
-        .url = ctl->conf.mysql_url, .namespace_ = ctl->conf.server_namespace, .timeout_s = 60};
+    struct ledger_opts opts = ledger_opts_of(&ctl->conf, 60);
     struct store_opts sopts = {.url = ctl->conf.redis_url,
                                .topology = store_topology_of(ctl->conf.redis_topology),
                                .sentinel_master = ctl->conf.redis_sentinel_master,

@@ -77,10 +77,8 @@ int cmd_verify(struct ctl *ctl)
         return ctl_usage_error("verify CODE, or verify --all, or verify --quick");
     if (code && !rain_code_valid(rr_slice_str(code)))
         return ctl_usage_error("\"%s\" is not the code of a rain", code);
-    struct ledger_opts opts = {.url = ctl->conf.mysql_url,
-                               .namespace_ = ctl->conf.server_namespace,
-                               /* whole tables are read: longer than a server's query may take */
-                               .timeout_s = 60};
+    /* whole tables are read: longer than a server's query may take */
+    struct ledger_opts opts = ledger_opts_of(&ctl->conf, 60);
     ledger_global_init();
     if (ledger_create(&ledger, &opts) != RR_OK)
         return ctl_fail("mysql.url is malformed");

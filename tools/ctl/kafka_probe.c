@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "settler/kafka_conf.h"
+
 enum { PROBE_MS = 5000 };
 
 void ctl_topic_name(const struct rr_conf *conf, char out[TOPIC_NAME_MAX])
@@ -12,13 +14,28 @@ void ctl_topic_name(const struct rr_conf *conf, char out[TOPIC_NAME_MAX])
     snprintf(out, TOPIC_NAME_MAX, "%s%s", conf->server_namespace, conf->kafka_topic);
 }
 
-static rd_kafka_t *client_new(const struct rr_conf *c, char *message, size_t cap)
+struct reason {
+    char text[400];
+};
+
+/* A refused login or certificate ends as a timeout of whatever was asked; only here it is said why. */
+static void on_error(rd_kafka_t *rk, int code, const char *why, void *opaque)
+{
+    struct reason *r = opaque;
+
+    (void)rk;
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL || !r->text[0])
+        snprintf(r->text, sizeof(r->text), "%s", why);
+}
+
+static rd_kafka_t *client_new(const struct rr_conf *c, struct reason *r, char *message, size_t cap)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_t *rk = NULL;
 
-    if (rd_kafka_conf_set(conf, "bootstrap.servers", c->kafka_bootstrap, message, cap) ==
-            RD_KAFKA_CONF_OK &&
+    rd_kafka_conf_set_opaque(conf, r);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    if (settler_kafka_conf(c, conf, message, cap) == RR_OK &&
         rd_kafka_conf_set(conf, "log_level", "2", message, cap) == RD_KAFKA_CONF_OK)
         rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, cap);
     if (!rk)
@@ -30,14 +47,17 @@ enum rr_err ctl_kafka_probe(const struct rr_conf *conf, int *partitions, char *m
 {
     const struct rd_kafka_metadata *all = NULL;
     char topic[TOPIC_NAME_MAX];
-    rd_kafka_t *rk = client_new(conf, message, cap);
+    struct reason reason = {.text = ""};
+    rd_kafka_t *rk = client_new(conf, &reason, message, cap);
 
     *partitions = 0;
     if (!rk)
         return RR_CONFIG;
     rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 1, NULL, &all, PROBE_MS);
     if (code) {
-        snprintf(message, cap, "%s", rd_kafka_err2str(code));
+        rd_kafka_poll(rk, 0);
+        snprintf(message, cap, "%s%s%s", rd_kafka_err2str(code), reason.text[0] ? ": " : "",
+                 reason.text);
         rd_kafka_destroy(rk);
         return RR_UNAVAILABLE;
     }

@@ -4,6 +4,7 @@
 #   services.sh start|stop|restart|kill9|pause|resume  redis|mariadb|kafka
 # What REDIS_URL, MYSQL_URL or KAFKA_BOOTSTRAP already name is used as it is and never started, stopped or signalled.
 # `up` writes the addresses to $REDRAIN_RUN/env (mode 0600). REDRAIN_BROKER=memory asks for the broker in memory.
+# REDRAIN_KAFKA_SASL=1: the broker also listens with SASL_SSL (port kafka_sasl, user redrain, $REDRAIN_RUN/secrets/kafka, tls/ca.pem).
 # For tests that hurt them: REDRAIN_APPENDFSYNC (always), REDRAIN_KAFKA_ADVERTISED (host:port of a proxy before the broker).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -28,6 +29,26 @@ secret() { # secret NAME: random, made once per run folder
     mkdir -p "$RUN/secrets"
     [ -s "$file" ] || (umask 077 && random_hex 16 >"$file")
     cat "$file"
+}
+
+# An authority and a certificate of 127.0.0.1 for the services that speak TLS, made once per run folder. server.pem is key and
+# chain in one, as Kafka wants it.
+tls_make() {
+    local dir=$RUN/tls
+    [ ! -s "$dir/server.pem" ] || return 0
+    mkdir -p "$dir"
+    (
+        umask 077
+        cd "$dir"
+        printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\n' >ext
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=redrain test authority" \
+            -keyout ca.key -out ca.pem
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=127.0.0.1 -keyout server.key -out server.csr
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -set_serial "0x$(random_hex 8)" -days 30 -extfile ext \
+            -out server.crt
+        cat server.key server.crt ca.pem >"server.pem.$$"
+        mv "server.pem.$$" server.pem
+    ) >/dev/null 2>&1
 }
 
 # ---- redis ------------------------------------------------------------------------------------------------------
@@ -95,16 +116,20 @@ mariadb_start() {
         cat >"$dir/init.sql" <<SQL
 CREATE USER IF NOT EXISTS 'redrain'@'127.0.0.1' IDENTIFIED BY '$(secret mysql)';
 GRANT ALL PRIVILEGES ON \`%redrain%\`.* TO 'redrain'@'127.0.0.1';
+CREATE USER IF NOT EXISTS 'redrain_tls'@'127.0.0.1' IDENTIFIED BY '$(secret mysql)' REQUIRE SSL;
+GRANT ALL PRIVILEGES ON \`%redrain%\`.* TO 'redrain_tls'@'127.0.0.1';
 SQL
     )
     mariadb_defaults
+    local -a tls=()
+    ! tls_make || tls=(--ssl-ca="$RUN/tls/ca.pem" --ssl-cert="$RUN/tls/server.crt" --ssl-key="$RUN/tls/server.key")
     # The socket is named relative to the data folder: a path of more than 107 bytes cannot be bound.
     daemon_start mariadb "$dir" mariadbd --no-defaults "${as[@]}" --datadir="$dir/data" --tmpdir="$dir/tmp" --socket=s.sock \
         --pid-file="$dir/pid" --port="$(port mysql)" --bind-address=127.0.0.1 --init-file="$dir/init.sql" \
         --log-bin=binlog --binlog-format=ROW --server-id=1 --expire-logs-days=1 --max-binlog-size=256M \
         --transaction-isolation=READ-COMMITTED --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 \
         --innodb-buffer-pool-size=128M --innodb-log-file-size=96M --performance-schema=OFF --skip-name-resolve \
-        --character-set-server=utf8mb4 --max-connections=300 --skip-slave-start
+        --character-set-server=utf8mb4 --max-connections=300 --skip-slave-start ${tls[@]+"${tls[@]}"}
     wait_until 60 mariadb mariadb mariadb_ping
 }
 
@@ -143,7 +168,13 @@ kafka_java() {
 
 kafka_config() {
     local dir=$RUN/kafka
+    local sasl_listener='' sasl_protocol=''
     mkdir -p "$dir"
+    if [ -n "${REDRAIN_KAFKA_SASL:-}" ]; then
+        tls_make
+        sasl_listener=",SASL_SSL://127.0.0.1:$(port kafka_sasl)"
+        sasl_protocol=,SASL_SSL:SASL_SSL
+    fi
     cat >"$dir/log4j.properties" <<CONF
 log4j.rootLogger=WARN, out
 log4j.appender.out=org.apache.log4j.ConsoleAppender
@@ -155,11 +186,11 @@ CONF
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$(port kafka_controller)
-listeners=PLAINTEXT://127.0.0.1:$(port kafka),CONTROLLER://127.0.0.1:$(port kafka_controller)
-advertised.listeners=PLAINTEXT://${REDRAIN_KAFKA_ADVERTISED:-127.0.0.1:$(port kafka)}
+listeners=PLAINTEXT://127.0.0.1:$(port kafka),CONTROLLER://127.0.0.1:$(port kafka_controller)$sasl_listener
+advertised.listeners=PLAINTEXT://${REDRAIN_KAFKA_ADVERTISED:-127.0.0.1:$(port kafka)}$sasl_listener
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT$sasl_protocol
 log.dirs=$dir/data
 auto.create.topics.enable=false
 default.replication.factor=1
@@ -180,15 +211,31 @@ num.network.threads=2
 num.io.threads=2
 background.threads=2
 CONF
+    [ -z "$sasl_listener" ] || (
+        umask 077
+        cat >>"$dir/server.properties" <<CONF
+ssl.keystore.type=PEM
+ssl.keystore.location=$RUN/tls/server.pem
+ssl.enabled.protocols=TLSv1.2,TLSv1.3
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_redrain="$(secret kafka)";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+CONF
+        chmod 600 "$dir/server.properties"
+    )
 }
 
 kafka_start() {
     local dir=$RUN/kafka
+    local -a users=()
     kafka_config
     if [ ! -f "$dir/data/meta.properties" ]; then
         mkdir -p "$RUN/logs"
+        [ -z "${REDRAIN_KAFKA_SASL:-}" ] || users=(--add-scram "SCRAM-SHA-256=[name=redrain,password=$(secret kafka)]"
+            --add-scram "SCRAM-SHA-512=[name=redrain,password=$(secret kafka)]")
         kafka_java 64m kafka.tools.StorageTool format -t "$KAFKA_CLUSTER_ID" -c "$dir/server.properties" \
-            --ignore-formatted >"$RUN/logs/kafka-format.log" 2>&1 || {
+            --ignore-formatted ${users[@]+"${users[@]}"} >"$RUN/logs/kafka-format.log" 2>&1 || {
             cat "$RUN/logs/kafka-format.log" >&2
             return 1
         }
@@ -278,6 +325,7 @@ up() {
     # All ports first: three starters at once would race for the file.
     for name in redis mysql kafka kafka_controller; do port "$name" >/dev/null; done
     for name in redis mysql; do secret "$name" >/dev/null; done
+    tls_make || true
     for name in redis mariadb kafka; do
         start "$name" &
         jobs[$name]=$!

@@ -53,12 +53,24 @@
     X(token, leeway_s, INT, "5", 0, 60, "s", RELOAD, "clock skew allowed for exp and nbf")         \
     X(redis, url, SECRET, "redis://127.0.0.1:6379/0", 1, 4000, "", RESTART,                        \
       "redis://[:password@]host:port/db; of a cluster or of sentinels host:port,host:port,...")    \
+    X(redis, password_file, STR, "", 0, 4000, "", RESTART,                                         \
+      "file with the password of the url's user, readable by nobody else; instead of one in the "  \
+      "url")                                                                                       \
     X(redis, timeout_ms, INT, "2000", 100, 60000, "ms", RESTART, "connect and command deadline")   \
     X(redis, topology, STR, "single", 1, 16, "", RESTART,                                          \
       "single, failover (replicas that may take over behind one address), cluster, sentinel")      \
     X(redis, sentinel_master, STR, "mymaster", 1, 64, "", RESTART,                                 \
       "with topology sentinel: the name of the primary there")                                     \
     X(kafka, bootstrap, STR, "127.0.0.1:9092", 1, 4000, "", RESTART, "broker list")                \
+    X(kafka, security_protocol, STR, "plaintext", 3, 16, "", RESTART,                              \
+      "plaintext, ssl, sasl_plaintext or sasl_ssl")                                                \
+    X(kafka, sasl_mechanism, STR, "SCRAM-SHA-512", 5, 16, "", RESTART,                             \
+      "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")                                                     \
+    X(kafka, sasl_username, STR, "", 0, 200, "", RESTART, "with sasl_plaintext and sasl_ssl")      \
+    X(kafka, sasl_password_file, STR, "", 0, 4000, "", RESTART,                                    \
+      "file with that user's password, readable by nobody else")                                   \
+    X(kafka, tls_ca_file, STR, "", 0, 4000, "", RESTART,                                           \
+      "PEM file with the authority of the brokers' certificates; empty: the system's")             \
     X(kafka, topic, STR, "receive_red_packet", 1, 200, "", RESTART, "topic of granted packets")    \
     X(kafka, group, STR, "redrain-settler", 1, 200, "", RESTART, "consumer group of the settlers") \
     X(kafka, partitions, INT, "4", 1, 1000, "", RESTART, "when migrate creates the topic")         \
@@ -70,6 +82,13 @@
       "local producer queue; full: records stay in the outbox")                                    \
     X(mysql, url, SECRET, "mysql://redrain@127.0.0.1:3306/redrain", 1, 4000, "", RESTART,          \
       "mysql://user:password@host:port/database")                                                  \
+    X(mysql, password_file, STR, "", 0, 4000, "", RESTART,                                         \
+      "file with the password of the url's user, readable by nobody else; instead of one in the "  \
+      "url")                                                                                       \
+    X(mysql, tls, STR, "off", 2, 10, "", RESTART,                                                  \
+      "off; required: encrypted, whoever answers; verify: and the certificate is checked")         \
+    X(mysql, tls_ca_file, STR, "", 0, 4000, "", RESTART,                                           \
+      "PEM file with the authority of the server's certificate; needed by verify")                 \
     X(mysql, timeout_ms, INT, "2000", 1000, 60000, "ms", RESTART,                                  \
       "connect, read and write deadline")                                                          \
     X(mysql, threads, INT, "2", 1, 16, "", RESTART, "database threads per process")                \

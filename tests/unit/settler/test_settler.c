@@ -442,12 +442,16 @@ static void settler_stops_while_it_waits(void **state)
 
 static void topic_ensure_refuses_nonsense(void **state)
 {
+    static const char *const flags[] = {"kafka.bootstrap=127.0.0.1:1"};
+    struct rr_conf c;
     char message[200] = "";
 
     (void)state;
-    assert_int_equal(settler_topic_ensure("127.0.0.1:1", "x", -5, 1, message, sizeof(message)),
+    assert_int_equal(rr_conf_load(&c, NULL, flags, 1, message, sizeof(message)), RR_OK);
+    assert_int_equal(settler_topic_ensure(&c, "x", -5, 1, message, sizeof(message)),
                      RR_BAD_REQUEST);
     assert_true(strlen(message) > 0);
+    rr_conf_fini(&c);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/conf.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "protocol/limits.h"
@@ -21,9 +22,14 @@ struct ledger;
 struct ledger_opts {
     const char *url;               /* mysql://user:password@host:port/database */
     const char *namespace_;        /* prefixed to the database name; may be "" */
+    const char *tls;               /* "off" (or NULL), "required", "verify" */
+    const char *tls_ca_file;       /* for verify */
     int timeout_s;                 /* connect, read, write; 0 -> 2 */
     const struct risk_cell *rules; /* borrowed; NULL: nothing is held, no create is denied */
 };
+
+/* Where the books are, as [mysql] says; borrows its strings. */
+struct ledger_opts ledger_opts_of(const struct rr_conf *c, int timeout_s);
 
 /* Library-wide, once per process before threads; and per thread. */
 void ledger_global_init(void);
