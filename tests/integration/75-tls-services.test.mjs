@@ -91,6 +91,7 @@ test("MySQL: a user that must encrypt comes in by required and verify, not witho
     socket.pipe(there).pipe(socket);
     for (const end of [socket, there]) end.on("error", () => {});
   });
+  relay.unref();
   await new Promise((resolve) => { relay.listen(0, "127.0.0.2", resolve); });
   const at = `mysql://redrain_tls@127.0.0.2:${relay.address().port}${mysqlAt.pathname}`;
   const renamed = await migrate({"mysql.url": at});
