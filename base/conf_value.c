@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/ip.h"
 #include "base/log.h"
 
 static void *field_of(struct rr_conf *c, const struct conf_option *o)
@@ -172,6 +173,14 @@ static const char *check_address_header(const char *v)
                : "must be x-real-ip or x-forwarded-for";
 }
 
+static const char *check_networks(const char *v)
+{
+    struct rr_ip_nets nets;
+
+    return rr_ip_nets_parse(&nets, v) == RR_OK ? NULL
+                                               : "must be networks like 10.0.0.0/8, fd00::/8";
+}
+
 static const struct {
     const char *section;
     const char *key;
@@ -190,6 +199,7 @@ static const struct {
     {"kafka", "group", check_kafka_name},
     {"log", "level", check_log_level},
     {"risk", "address_header", check_address_header},
+    {"limits", "exempt", check_networks},
     {"redis", "topology", check_topology},
     {"fence", "policy", check_fence_policy},
 };

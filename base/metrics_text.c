@@ -2,6 +2,7 @@
 #include "base/metrics.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -29,6 +30,15 @@ static const struct metric_row server_rows[] = {METRIC_MAP(X)};
      .offset = offsetof(struct rr_settler_metrics, field_),                                        \
      .type = METRIC_##type_},
 static const struct metric_row settler_rows[] = {SETTLER_METRIC_MAP(X)};
+#undef X
+
+#define X(field_, family_, label_, value_)                                                         \
+    {.field = #field_, .family = #family_, .labels = "{" label_ "=\"" value_ "\"}"},
+static const struct {
+    const char *field;
+    const char *family;
+    const char *labels;
+} label_rows[] = {METRIC_LABEL_MAP(X)};
 #undef X
 
 /* n structs of `stride` bytes, one after the other. */
@@ -81,23 +91,49 @@ static void put_histogram(struct rr_buf *out, const struct slots *s, const struc
     rr_buf_printf(out, "\nredrain_%s_count %" PRIu64 "\n", row->name, count);
 }
 
+/* The name a row is shown by, and its labels. */
+static const char *family_of(const struct metric_row *row, const char **labels)
+{
+    *labels = "";
+    for (size_t i = 0; i < RR_COUNTOF(label_rows); i++) {
+        if (strcmp(label_rows[i].field, row->name) == 0) {
+            *labels = label_rows[i].labels;
+            return label_rows[i].family;
+        }
+    }
+    return row->name;
+}
+
+static void put_row(struct rr_buf *out, const struct slots *s, const struct metric_row *row,
+                    bool first)
+{
+    const char *labels = NULL;
+    const char *family = family_of(row, &labels);
+    uint64_t sum = 0;
+
+    if (first)
+        rr_buf_printf(out, "# HELP redrain_%s %s\n# TYPE redrain_%s %s\n", family, row->help,
+                      family, type_names[row->type]);
+    if (row->type == METRIC_HISTOGRAM) {
+        put_histogram(out, s, row);
+        return;
+    }
+    sum = sum_u64(s, row->offset);
+    if (row->type == METRIC_GAUGE)
+        rr_buf_printf(out, "redrain_%s%s %" PRId64 "\n", family, labels, (int64_t)sum);
+    else
+        rr_buf_printf(out, "redrain_%s%s %" PRIu64 "\n", family, labels, sum);
+}
+
 static void put_rows(struct rr_buf *out, const struct slots *s, const struct metric_row *rows,
                      size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct metric_row *row = &rows[i];
-        rr_buf_printf(out, "# HELP redrain_%s %s\n# TYPE redrain_%s %s\n", row->name, row->help,
-                      row->name, type_names[row->type]);
-        if (row->type == METRIC_HISTOGRAM) {
-            put_histogram(out, s, row);
-            continue;
-        }
-        uint64_t sum = sum_u64(s, row->offset);
-        if (row->type == METRIC_GAUGE)
-            rr_buf_printf(out, "redrain_%s %" PRId64 "\n", row->name, (int64_t)sum);
-        else
-            rr_buf_printf(out, "redrain_%s %" PRIu64 "\n", row->name, sum);
-    }
+    const char *labels = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        put_row(out, s, &rows[i],
+                i == 0 ||
+                    strcmp(family_of(&rows[i], &labels), family_of(&rows[i - 1], &labels)) != 0);
 }
 
 void rr_metrics_prometheus(const struct rr_metrics *slots, uint32_t n, struct rr_buf *out)

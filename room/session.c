@@ -39,26 +39,6 @@ struct session_table {
             (s)->account->field -= (n);                                                            \
     } while (0)
 
-enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s, int64_t *retry_after_ms)
-{
-    return rate_take_per(b, now_us, 1000000, per_s, retry_after_ms);
-}
-
-enum rr_err rate_take_per(struct rate_bucket *b, int64_t now_us, int64_t period_us, int64_t n,
-                          int64_t *retry_after_ms)
-{
-    int64_t step_us = n < period_us ? period_us / n : 1;
-    int64_t burst_us = step_us * n * 2;
-    int64_t tat_us = b->tat_us > now_us ? b->tat_us : now_us;
-
-    if (tat_us + step_us - now_us > burst_us) {
-        *retry_after_ms = (tat_us + step_us - now_us - burst_us) / 1000 + 1;
-        return RR_RATE_LIMITED;
-    }
-    b->tat_us = tat_us + step_us;
-    return RR_OK;
-}
-
 struct session_table *session_table_create(const struct session_table_opts *o)
 {
     struct session_table *t = rr_xcalloc(1, sizeof(*t));

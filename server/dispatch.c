@@ -12,11 +12,14 @@ enum {
     NEEDS_ROOM = 1 << 1, /* a member of a room */
     ANCHOR = 1 << 2,     /* the anchor of that room */
     NOT_GUEST = 1 << 3,
-    RATE_GRAB = 1 << 4, /* which bucket pays; without one: the command bucket */
+    RATE_GRAB = 1 << 4, /* which limits it is charged to; without one: those of commands */
     RATE_SAY = 1 << 5,
     RATE_SEND = 1 << 6,
+    RATE_JOIN = 1 << 8,
     MAY_SEND = 1 << 7, /* the token says so, or he is an anchor */
 };
+
+enum { FRAME_HEAD_MAX = 14 };
 
 struct row {
     enum msg_op op;
@@ -26,7 +29,7 @@ struct row {
 
 static const struct row rows[] = {
     {MSG_HELLO, on_hello, ANON_OK},
-    {MSG_JOIN, on_join, 0},
+    {MSG_JOIN, on_join, RATE_JOIN},
     {MSG_LEAVE, on_leave, 0},
     {MSG_PING, on_ping, 0},
     {MSG_GRAB, on_grab, NEEDS_ROOM | NOT_GUEST | RATE_GRAB},
@@ -102,31 +105,21 @@ void reply_error(struct worker *w, struct session *s, uint32_t req_id, enum rr_e
     rr_buf_fini(&b);
 }
 
-static enum rr_err rate_check(struct worker *w, struct session *s, unsigned needs,
-                              struct refusal *why)
+static enum limit_class limit_class_of(unsigned needs)
 {
-    int64_t now_us = rr_mono_us(w->clock);
-    enum rr_err err = RR_OK;
-
-    if (needs & RATE_GRAB)
-        err = rate_take(&s->rate_grab, now_us, w->conf->limits_grab_per_s, &why->retry_after_ms);
-    else if (needs & RATE_SAY)
-        err = rate_take(&s->rate_say, now_us, w->conf->limits_say_per_s, &why->retry_after_ms);
-    else if (needs & RATE_SEND)
-        err = rate_take_per(&s->rate_send, now_us, 60000000, w->conf->limits_send_per_min,
-                            &why->retry_after_ms);
-    else
-        err = rate_take(&s->rate_command, now_us, w->conf->limits_command_per_s,
-                        &why->retry_after_ms);
-    if (err)
-        rr_metric_add(&w->metrics->rate_limited_total, 1);
-    return err;
+    return needs & RATE_GRAB   ? LIMIT_OF_GRAB
+           : needs & RATE_JOIN ? LIMIT_OF_JOIN
+           : needs & RATE_SAY  ? LIMIT_OF_SAY
+           : needs & RATE_SEND ? LIMIT_OF_SEND
+                               : LIMIT_OF_COMMAND;
 }
 
 static enum rr_err requirements_check(struct worker *w, struct session *s, unsigned needs,
-                                      struct refusal *why)
+                                      const struct msg *m, struct refusal *why)
 {
-    if (rate_check(w, s, needs, why))
+    struct rr_slice code = needs & RATE_GRAB ? m->u.grab.code : rr_slice_of(NULL, 0);
+
+    if (limiter_message(w->limiter, s, limit_class_of(needs), code, &why->retry_after_ms))
         return RR_RATE_LIMITED;
     if (s->state == SESSION_NEW && !(needs & ANON_OK))
         return RR_UNAUTHORIZED;
@@ -153,6 +146,7 @@ void dispatch(struct worker *w, struct session *s, struct rr_slice message)
 
     rr_metric_add(&w->metrics->frames_received_total, 1);
     rr_metric_add(&w->metrics->bytes_received_total, message.len);
+    s->heard_bytes += message.len + FRAME_HEAD_MAX;
     if (err == RR_MALFORMED) {
         rr_metric_add(&w->metrics->protocol_errors_total, 1);
         session_close(s, CLOSE_INVALID_PAYLOAD);
@@ -160,7 +154,8 @@ void dispatch(struct worker *w, struct session *s, struct rr_slice message)
     }
     if (err) {
         rr_metric_add(&w->metrics->protocol_errors_total, 1);
-        if (rate_check(w, s, 0, &why))
+        if (limiter_message(w->limiter, s, LIMIT_OF_COMMAND, rr_slice_of(NULL, 0),
+                            &why.retry_after_ms))
             err = RR_RATE_LIMITED;
         else
             why.field = fault.field;
@@ -169,7 +164,7 @@ void dispatch(struct worker *w, struct session *s, struct rr_slice message)
     }
     row = row_of(m.op);
     RR_ASSERT(row);
-    err = requirements_check(w, s, row->needs, &why);
+    err = requirements_check(w, s, row->needs, &m, &why);
     if (!err)
         err = row->handler(w, s, &m, &why);
     if (err)

@@ -6,25 +6,11 @@
 #include "rain_job.h"
 #include "worker.h"
 
-enum { ONCE_US = 1000000 };
-
-enum rr_err grab_books_rate(struct worker *w, struct session *s, struct refusal *why)
-{
-    int64_t now_us = rr_mono_us(w->clock);
-
-    if (s->grants_asked_us && now_us - s->grants_asked_us < ONCE_US) {
-        why->retry_after_ms = ONCE_US / 1000;
-        return RR_RATE_LIMITED;
-    }
-    s->grants_asked_us = now_us;
-    return RR_OK;
-}
-
 enum rr_err grab_books_unknown(struct worker *w, struct session *s, const struct msg *m,
                                struct refusal *why)
 {
     struct rain_job *j = NULL;
-    enum rr_err err = grab_books_rate(w, s, why);
+    enum rr_err err = limiter_user(w->limiter, s, LIMIT_USER_GRANTS, &why->retry_after_ms);
 
     if (err)
         return err;

@@ -1,6 +1,6 @@
 /* grab_books.h - grabs that the pool cannot answer any more: this worker does not know the rain, or Redis lost its pool. The books say
  * what was won, or that the rain is over without it.
- * Guarantees: no final no while a grant may still come. At most one question a second by a connection, and the bounded lane of
+ * Guarantees: no final no while a grant may still come. At most one question a second by a user, and the bounded lane of
  *   viewers' reads for all.
  * Thread: the worker's loop. */
 #ifndef SERVER_GRAB_BOOKS_H
@@ -9,8 +9,6 @@
 #include "dispatch.h"
 #include "rain/grab_pending.h"
 
-/* RATE_LIMITED, with why, when this connection asked the books less than a second ago. */
-RR_MUST_CHECK enum rr_err grab_books_rate(struct worker *w, struct session *s, struct refusal *why);
 /* A GRAB with `again` of a rain this worker does not know. RR_OK: the answer follows. */
 RR_MUST_CHECK enum rr_err grab_books_unknown(struct worker *w, struct session *s,
                                              const struct msg *m, struct refusal *why);

@@ -29,14 +29,9 @@ enum rr_err on_send(struct worker *w, struct session *s, const struct msg *m, st
 enum rr_err on_my_sent(struct worker *w, struct session *s, const struct msg *m,
                        struct refusal *why)
 {
-    int64_t now_us = rr_mono_us(w->clock);
-    struct rain_job *j = NULL;
+    struct rain_job *j = rain_job_new(w, s, m->id, RAIN_JOB_SENT);
+    enum rr_err err = RR_OK;
 
-    if (s->sent_asked_us && now_us - s->sent_asked_us < 1000000) {
-        why->retry_after_ms = 1000;
-        return RR_RATE_LIMITED;
-    }
-    j = rain_job_new(w, s, m->id, RAIN_JOB_SENT);
     if (m->u.my_sent.has_before &&
         (!rain_code_valid(m->u.my_sent.before) ||
          !rr_slice_copy(m->u.my_sent.before, j->code, sizeof(j->code)))) {
@@ -44,6 +39,10 @@ enum rr_err on_my_sent(struct worker *w, struct session *s, const struct msg *m,
         why->field = "before";
         return RR_BAD_REQUEST;
     }
-    s->sent_asked_us = now_us;
+    err = limiter_user(w->limiter, s, LIMIT_USER_SENT, &why->retry_after_ms);
+    if (err) {
+        rain_job_free(j);
+        return err;
+    }
     return rain_job_submit(j, DB_LANE_VIEWER);
 }

@@ -71,6 +71,11 @@ enum rr_err on_hello(struct worker *w, struct session *s, const struct msg *m, s
     }
     take_claims(s, &claims);
     token_claims_fini(&claims);
+    if (limiter_user_enter(w->limiter, s) != RR_OK) {
+        rr_metric_add(&w->metrics->connections_refused_user_total, 1);
+        session_close(s, CLOSE_CONN_LIMIT);
+        return RR_OK;
+    }
     session_set_state(s, SESSION_AUTHED, NULL);
     msg_reply_begin(&b, m->id, RESULT_OK, 5);
     pack_kv_user(&b, "user", s->user_id);
@@ -289,7 +294,7 @@ enum rr_err on_my_grants(struct worker *w, struct session *s, const struct msg *
         return RR_BAD_REQUEST;
     }
     if (!m->u.my_grants.has_code) {
-        enum rr_err err = grab_books_rate(w, s, why);
+        enum rr_err err = limiter_user(w->limiter, s, LIMIT_USER_GRANTS, &why->retry_after_ms);
 
         if (err) {
             rain_job_free(j);

@@ -26,6 +26,20 @@ static int env_int(const char *name)
     return v ? atoi(v) : -1;
 }
 
+static int worker_child(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics *metrics)
+{
+    struct limit_map limits;
+    int rc = 1;
+
+    if (limit_map_attach(env_int(CHILD_LIMITS_FD_ENV), conf, &limits) != RR_OK) {
+        log_error("child_env", "the limits of another version or configuration");
+        return 1;
+    }
+    rc = worker_main(conf, slot, listen_fd, metrics, &limits);
+    limit_map_close(&limits);
+    return rc;
+}
+
 static int run_child(struct rr_conf *conf, const char *role)
 {
     struct rr_metrics_mapping mapping;
@@ -43,7 +57,7 @@ static int run_child(struct rr_conf *conf, const char *role)
         return 1;
     }
     if (strcmp(role, "worker") == 0)
-        rc = worker_main(conf, slot, listen_fd, &mapping.slots[slot]);
+        rc = worker_child(conf, slot, listen_fd, &mapping.slots[slot]);
     else
         rc = admin_main(conf, listen_fd, &mapping, (uint32_t)slot);
     rr_metrics_mapping_close(&mapping);

@@ -7,6 +7,7 @@
 #include "conf_check.h"
 #include "conf_share.h"
 #include "listener.h"
+#include "limit_map.h"
 #include "risk/address.h"
 #include "risk_guard.h"
 #include "tls.h"
@@ -47,6 +48,7 @@ struct supervisor {
     struct rr_conf *conf;
     char **argv;
     struct rr_metrics_mapping metrics;
+    struct limit_map limits;
     struct child *children;
     uint32_t n;
     bool stopping;
@@ -94,6 +96,7 @@ static void child_exec(const struct supervisor *s, const struct child *c)
     env_int(CHILD_METRICS_FD_ENV, s->metrics.fd);
     fcntl(s->conf_fd, F_SETFD, 0);
     env_int(CHILD_CONF_FD_ENV, s->conf_fd);
+    env_int(CHILD_LIMITS_FD_ENV, s->limits.fd);
     setenv(CHILD_RISK_KEY_ENV, s->risk_key, 1);
     execv("/proc/self/exe", s->argv);
     _exit(127);
@@ -145,6 +148,7 @@ static void child_ended(struct supervisor *s, pid_t pid, int status)
         lost = rr_metrics_book_lost(&s->metrics.slots[c->slot]);
         rr_metrics_slot_reap(&s->metrics.slots[c->slot]);
         conf_gauges(s);
+        limit_map_reap(&s->limits, (uint32_t)c->slot);
         if (s->stopping)
             return;
         c->backoff_ms = now_us() - c->started_us > YOUNG_MS * 1000LL ? RESTART_MIN_MS
@@ -409,13 +413,14 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv)
     s.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (risk_key_make(&s) != RR_OK || rr_metrics_mapping_create(s.n, &s.metrics) != RR_OK ||
         conf_share_create(&s.conf_fd) != RR_OK || conf_publish(&s) != RR_OK ||
-        listeners_open(&s) != 0) {
+        limit_map_create(conf, &s.limits) != RR_OK || listeners_open(&s) != 0) {
         free(s.children);
         return 1;
     }
     run(&s);
     log_notice("stopped", "all children ended");
     rr_metrics_mapping_close(&s.metrics);
+    limit_map_close(&s.limits);
     free(s.children);
     return 0;
 }

@@ -19,5 +19,6 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv);
 #define CHILD_HOLD_ENV "REDRAIN_CHILD_HOLD"        /* set: accepts nobody before SIGUSR1 */
 #define CHILD_METRICS_FD_ENV                                                                       \
     "REDRAIN_CHILD_METRICS" /* inherited mapping; workers + 1 slots, the admin child's is last */
+/* CHILD_LIMITS_FD_ENV and CHILD_RISK_KEY_ENV: limit_map.h, risk_guard.h. */
 
 #endif

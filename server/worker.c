@@ -276,6 +276,7 @@ static void on_sighup(uv_signal_t *sig, int signum)
                             w->conf->limits_queue_age_ms * 1000);
     db_pool_reload(w->db);
     risk_guard_reload(w->guard);
+    limiter_reload(w->limiter);
     log_notice("config_reloaded", "what reloads is in force");
 }
 
@@ -404,11 +405,13 @@ static void worker_stop(struct worker *w)
     token_keys_free(w->keys);
     worker_drain_fini(w);
     ws_free(w->ws);
+    limiter_destroy(w->limiter);
     if (uv_loop_close(&w->loop) != 0)
         log_warn("loop_busy", "handles are still open at exit");
 }
 
-int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics *metrics)
+int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics *metrics,
+                const struct limit_map *limits)
 {
     struct worker *w = rr_xcalloc(1, sizeof(*w));
     char host[32] = "host";
@@ -419,6 +422,11 @@ int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics
     w->conf = conf;
     w->clock = rr_clock_system();
     w->metrics = metrics;
+    w->limiter = limiter_create(&(struct limiter_opts){.map = limits,
+                                                       .owner = (uint32_t)slot,
+                                                       .conf = conf,
+                                                       .clock = w->clock,
+                                                       .metrics = metrics});
     w->offset_rtt_us = INT64_MAX;
     w->parent = getppid();
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the supervisor says when to leave */

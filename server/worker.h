@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "canary.h"
 #include "grab_path.h"
+#include "limiter.h"
 #include "db_pool.h"
 #include "drain.h"
 #include "producer.h"
@@ -50,6 +51,7 @@ struct worker {
     struct sanctions *sanctions; /* kicked and muted users */
     struct grab_path *grabs;
     struct risk_guard *guard;
+    struct limiter *limiter;
     struct producer *producer;
     struct db_pool *db;
     /* Rain time = Redis TIME: offset to our monotonic clock by the sample with the smallest round
@@ -79,7 +81,8 @@ struct worker {
  * main(). */
 extern void (*worker_on_start)(struct worker *w);
 
-int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics *metrics);
+int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics *metrics,
+                const struct limit_map *limits);
 
 /* Rain time in ms; before the first sample the wall clock. */
 int64_t worker_rain_now_ms(const struct worker *w);

@@ -254,6 +254,7 @@ static void on_closed(struct ws *ws, struct ws_conn *c)
 
     if (s) {
         rr_metric_add(&ws->worker->metrics->connections_closed_total, 1);
+        limiter_user_leave(ws->worker->limiter, s);
         session_destroy(s);
     }
     free(c->rx);

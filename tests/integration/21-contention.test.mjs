@@ -13,7 +13,7 @@ const OPEN_FILES = Number(/Max open files\s+(\d+)/.exec(readFileSync("/proc/self
 const CROWD = Number(process.env.REDRAIN_TEST_CROWD ?? (OPEN_FILES >= 12_000 ? 10_000 : Math.floor(OPEN_FILES / 4)));
 
 let stack;
-before(async () => { stack = await startStack({workers: 2, conf: {"limits.grab_per_s": 1000}}); });
+before(async () => { stack = await startStack({workers: 2, conf: {"limits.grab_per_s": 1000, "limits.command_per_s": 1000}}); });
 after(() => stack?.stop());
 
 test(`${CROWD} viewers on 1 packet: exactly 1 win`, async () => {

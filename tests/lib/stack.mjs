@@ -139,6 +139,7 @@ function sanitizerReports(dir) {
  * @param {boolean} [o.settler]  start redrain-settler
  * @param {boolean} [o.migrate]  make database and topic first
  * @param {boolean} [o.ready]    wait until /readyz answers 200
+ * @param {"default"} [o.limits] the limits of a user as they are when nothing is configured
  * @param {object} [o.conf]      {"section.key": value} beside or instead of the usual ones
  * @param {object} [o.env]       environment of server and settler; {server: {…}, settler: {…}} for one of them
  */
@@ -206,6 +207,8 @@ class Stack {
       "drain.ready_wait_ms": 0, "drain.spread_ms": 0, "drain.wait_rain_ms": 0, "drain.timeout_ms": 10000,
       // Programs tap faster and more evenly than people: a test of these rules turns them on.
       "risk.hold_steady_pct": 0, "risk.deny_grabs_per_min": 0, "risk.deny_early_grabs": 0,
+      // One user of a test has more sockets, and comes and goes faster, than anybody.
+      ...(this.#o.limits === "default" ? {} : {"limits.connections_per_user": 1000, "limits.join_per_s": 1000}),
       ...this.#o.conf,
     };
     const keys = [{kid: this.kid, kty: "oct", alg: "HS256", k: base64url(this.#secret)}];

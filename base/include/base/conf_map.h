@@ -24,7 +24,7 @@
     X(server, web_root, STR, "web-demo", 0, 4000, "", RESTART,                                     \
       "folder of the static pages; empty: none are served")                                        \
     X(server, max_connections, INT, "16000", 1, 10000000, "sockets", RESTART,                      \
-      "per worker; more are refused with 4504")                                                    \
+      "sockets of a worker; more are refused with 503")                                            \
     X(server, direct_send, BOOL, "true", 0, 1, "", RESTART,                                        \
       "frames go straight to plain sockets; false: through libwebsockets, as always under TLS")    \
     X(server, hello_timeout_ms, INT, "10000", 100, 600000, "ms", RELOAD,                           \
@@ -105,19 +105,36 @@
       "wait of a recovery, at least 3000; 0: 3000, and 10000 more unless topology is single")      \
     X(marketing, budget_fen, INT, "10000000", 0, 1000000000000, "fen", RESTART,                    \
       "the most one sender may put into marketing packets in a day; refunds do not give it back")  \
-    X(limits, send_per_min, INT, "10", 1, 6000, "1/min", RESTART,                                  \
-      "packets a connection may SEND, burst of twice that")                                        \
+    X(limits, slots, INT, "131072", 1024, 16777216, "keys", RESTART,                               \
+      "users and addresses that may be near a limit at once on this machine; 8 bytes each")        \
+    X(limits, exempt, STR, "", 0, 4000, "", RELOAD,                                                \
+      "comma list of networks that no limit by address holds for: 10.0.0.0/8, fd00::/8")           \
+    X(limits, connections, INT, "0", 0, 10000000, "sockets", RELOAD,                               \
+      "of all workers of this machine; more are refused with 503; 0: what the workers hold")       \
+    X(limits, connections_per_address, INT, "2000", 1, 10000000, "sockets", RELOAD,                \
+      "from one address (IPv6: /64); more are refused with 503")                                   \
+    X(limits, connections_per_user, INT, "20", 1, 10000000, "sockets", RELOAD,                     \
+      "of one user; more are closed with 4504 after HELLO")                                        \
+    X(limits, send_per_min, INT, "10", 1, 6000, "1/min", RELOAD,                                   \
+      "packets a user may SEND, burst of twice that")                                              \
     X(limits, send_total_fen, INT, "2000000", 1, 1000000000000, "fen", RESTART,                    \
       "largest packet of a user who is not the anchor")                                            \
     X(limits, send_open, INT, "20", 1, 10000, "packets", RESTART,                                  \
       "unfinished packets of one sender; a SEND beyond is BUSY")                                   \
     X(limits, send_room, INT, "12", 1, 16, "packets", RESTART,                                     \
       "unfinished packets in one room; a SEND beyond is BUSY")                                     \
-    X(limits, grab_per_s, INT, "10", 1, 100000, "1/s", RESTART,                                    \
-      "GRABs per connection, burst of twice that")                                                 \
-    X(limits, command_per_s, INT, "20", 1, 100000, "1/s", RESTART,                                 \
-      "other commands per connection, burst of twice that")                                        \
-    X(limits, say_per_s, INT, "2", 1, 1000, "1/s", RESTART, "chat messages per connection")        \
+    X(limits, grab_per_s, INT, "10", 1, 100000, "1/s", RELOAD,                                     \
+      "GRABs of a user in one rain, and of a connection, burst of twice that")                     \
+    X(limits, command_per_s, INT, "20", 1, 100000, "1/s", RELOAD,                                  \
+      "other commands of a user, and of a connection, burst of twice that")                        \
+    X(limits, join_per_s, INT, "5", 1, 100000, "1/s", RELOAD,                                      \
+      "JOINs of a user, burst of twice that")                                                      \
+    X(limits, say_per_s, INT, "2", 1, 1000, "1/s", RELOAD,                                         \
+      "chat messages of a user, burst of twice that")                                              \
+    X(limits, address_command_per_s, INT, "5000", 1, 1000000, "1/s", RELOAD,                       \
+      "commands and GRABs from one address (IPv6: /64), burst of twice that")                      \
+    X(limits, address_join_per_s, INT, "500", 1, 1000000, "1/s", RELOAD,                           \
+      "JOINs from one address, burst of twice that")                                               \
     X(limits, queue_bytes, INT, "262144", 4096, 16777216, "bytes", RESTART,                        \
       "must-arrive bytes waiting for one socket; more: closed with 4008")                          \
     X(limits, queue_age_ms, INT, "20000", 1000, 600000, "ms", RELOAD,                              \

@@ -11,6 +11,17 @@
     X(connections_opened_total, COUNTER, "accepted client sockets")                                \
     X(connections_closed_total, COUNTER, "closed client sockets")                                  \
     X(handshakes_refused_total, COUNTER, "handshakes refused: origin, path, limit")                \
+    X(connections_refused_full_total, COUNTER, "sockets and users refused, by reason")             \
+    X(connections_refused_address_total, COUNTER, "")                                              \
+    X(connections_refused_user_total, COUNTER, "")                                                 \
+    X(connections_refused_descriptors_total, COUNTER, "")                                          \
+    X(connections_refused_proxy_total, COUNTER, "")                                                \
+    X(connections_late_handshake_total, COUNTER, "sockets closed for being late, by phase")        \
+    X(connections_late_page_total, COUNTER, "")                                                    \
+    X(connections_late_hello_total, COUNTER, "")                                                   \
+    X(connections_late_join_total, COUNTER, "")                                                    \
+    X(connections_late_idle_total, COUNTER, "")                                                    \
+    X(floods_closed_total, COUNTER, "sockets closed with 4005: bytes that are no messages")        \
     X(auth_failures_total, COUNTER, "tokens refused")                                              \
     X(draining, GAUGE, "processes that are leaving")                                               \
     X(ready, GAUGE, "1 when /readyz answers 200")                                                  \
@@ -26,7 +37,11 @@
     X(bytes_received_total, COUNTER, "bytes of client messages")                                   \
     X(bytes_sent_total, COUNTER, "bytes of frames handed to the socket")                           \
     X(protocol_errors_total, COUNTER, "messages that did not parse")                               \
-    X(rate_limited_total, COUNTER, "commands over a limit")                                        \
+    X(rate_limited_connection_total, COUNTER, "commands over a limit, by whose limit it was")      \
+    X(rate_limited_user_total, COUNTER, "")                                                        \
+    X(rate_limited_address_total, COUNTER, "")                                                     \
+    X(limit_slots_forgotten_total, COUNTER,                                                        \
+      "keys of limits that lost their place or found none: limits.slots is too small")             \
     X(broadcasts_total, COUNTER, "fan-outs started")                                               \
     X(frames_expected_total, COUNTER,                                                              \
       "frames meant for sessions: sent + dropped + closed + queued + lost")                        \
@@ -82,6 +97,23 @@
       "when the certificate of the public listener expires; 0: no TLS")                            \
     X(config_refused_total, COUNTER, "reloads refused because the configuration was wrong")        \
     X(loop_lag_seconds, HISTOGRAM, "how late a 100 ms timer of the loop fired")
+
+/* Rows that are shown as one metric with a label: they follow each other in the table above, and the
+ * first has the help text. */
+#define METRIC_LABEL_MAP(X)                                                                        \
+    X(connections_refused_full_total, connections_refused_total, "reason", "full")                 \
+    X(connections_refused_address_total, connections_refused_total, "reason", "address")           \
+    X(connections_refused_user_total, connections_refused_total, "reason", "user")                 \
+    X(connections_refused_descriptors_total, connections_refused_total, "reason", "descriptors")   \
+    X(connections_refused_proxy_total, connections_refused_total, "reason", "proxy")               \
+    X(connections_late_handshake_total, connections_late_total, "phase", "handshake")              \
+    X(connections_late_page_total, connections_late_total, "phase", "page")                        \
+    X(connections_late_hello_total, connections_late_total, "phase", "hello")                      \
+    X(connections_late_join_total, connections_late_total, "phase", "join")                        \
+    X(connections_late_idle_total, connections_late_total, "phase", "idle")                        \
+    X(rate_limited_connection_total, rate_limited_total, "scope", "connection")                    \
+    X(rate_limited_user_total, rate_limited_total, "scope", "user")                                \
+    X(rate_limited_address_total, rate_limited_total, "scope", "address")
 
 /* Metrics of the settler, which has its own listener-less dump: written to Redis and shown by the
  * admin child. */

@@ -37,17 +37,14 @@ struct transport {
     void (*close)(void *impl, void *conn, enum close_code code);
 };
 
-/* Leaky bucket as a theoretical arrival time (GCRA). */
-struct rate_bucket {
-    int64_t tat_us;
+/* What the limits know of a session (server/limiter.h); opaque here. */
+struct session_limits {
+    uint64_t user;    /* keyed hash; 0 before HELLO */
+    uint64_t address; /* keyed hash; 0: not limited by address */
+    bool user_counted;
+    int64_t command_tat_us;
+    int64_t grab_tat_us;
 };
-/* RR_OK, or RR_RATE_LIMITED with *retry_after_ms. per_s with a burst of 2 * per_s. */
-enum rr_err rate_take(struct rate_bucket *b, int64_t now_us, int64_t per_s,
-                      int64_t *retry_after_ms);
-
-/* n per period, with a burst of twice that. */
-enum rr_err rate_take_per(struct rate_bucket *b, int64_t now_us, int64_t period_us, int64_t n,
-                          int64_t *retry_after_ms);
 
 struct session {
     uint64_t id; /* generation << 32 | slot; never reused within 2^32 generations */
@@ -73,16 +70,15 @@ struct session {
     int64_t opened_us;
     int64_t heard_us; /* last byte from the client */
     int64_t pinged_us;
-    int64_t grants_asked_us; /* list of all grants, grabs of unknown rains: one per second */
-    int64_t sent_asked_us;   /* list of all that was sent: the same */
-    bool next_known;         /* for the answer of the JOIN being worked on: next seq in next_code */
+    int64_t roomless_us;  /* since when he is seen in no room; 0: he is in one */
+    uint64_t heard_bytes; /* of whole messages, with their headers at most */
+    uint64_t wire_bytes;  /* of the socket, when last looked at … */
+    uint64_t wire_heard;  /* … and heard_bytes then */
+    bool next_known;      /* for the answer of the JOIN being worked on: next seq in next_code */
     uint32_t next_seq;
     char next_code[RR_CODE_LEN + 1];
     struct out_queue out;
-    struct rate_bucket rate_command;
-    struct rate_bucket rate_grab;
-    struct rate_bucket rate_say;
-    struct rate_bucket rate_send;
+    struct session_limits limits;
 };
 
 /* Exact at any instant: expected = sent + dropped + closed + queued. */

@@ -516,50 +516,6 @@ static void test_counters_are_exact_at_any_instant(void **state)
     assert_true(session_table_counters(f->t)->sent > 0);
 }
 
-/* ---- rates ---- */
-
-static void test_rate_bucket(void **state)
-{
-    struct rate_bucket b = {0};
-    int64_t retry_ms = 0;
-    int64_t now_us = 5000000;
-    int taken = 0;
-
-    (void)state;
-    while (rate_take(&b, now_us, 10, &retry_ms) == RR_OK)
-        taken++;
-    assert_int_equal(taken, 20); /* burst of two seconds */
-    assert_in_range(retry_ms, 1, 101);
-    assert_int_equal(rate_take(&b, now_us + retry_ms * 1000, 10, &retry_ms), RR_OK);
-    assert_int_equal(rate_take(&b, now_us + retry_ms * 1000, 10, &retry_ms), RR_RATE_LIMITED);
-    now_us += 60000000;
-    for (taken = 0; rate_take(&b, now_us, 10, &retry_ms) == RR_OK;)
-        taken++;
-    assert_int_equal(taken, 20); /* a pause does not save up more than the burst */
-}
-
-static void test_rate_sustained(void **state)
-{
-    struct rate_bucket b = {0};
-    int64_t retry_ms = 0;
-    int taken = 0;
-
-    (void)state;
-    for (int64_t ms = 0; ms < 10000; ms++)
-        taken += rate_take(&b, 1000000 + ms * 1000, 7, &retry_ms) == RR_OK;
-    assert_in_range(taken, 14 + 69, 14 + 71);
-}
-
-static void test_rate_of_a_million_and_more(void **state)
-{
-    struct rate_bucket b = {0};
-    int64_t retry_ms = 0;
-
-    (void)state;
-    for (int i = 0; i < 1000; i++)
-        assert_int_equal(rate_take(&b, 1, 5000000, &retry_ms), RR_OK);
-}
-
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -584,9 +540,6 @@ int main(void)
         TEST(test_close_keeps_the_first_code),
         TEST(test_queue_bytes_can_change),
         TEST(test_counters_are_exact_at_any_instant),
-        TEST(test_rate_bucket),
-        TEST(test_rate_sustained),
-        TEST(test_rate_of_a_million_and_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

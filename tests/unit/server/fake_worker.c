@@ -197,6 +197,9 @@ struct fake_worker *fake_worker_create(void)
     w->conf = &f->conf;
     w->clock = &f->clock.base;
     w->metrics = &f->metrics;
+    RR_ASSERT(limit_map_create(&f->conf, &f->limits) == RR_OK);
+    w->limiter = limiter_create(&(struct limiter_opts){
+        .map = &f->limits, .conf = &f->conf, .clock = w->clock, .metrics = w->metrics});
     w->transport = &fake_transport;
     w->bus = &f->bus.bus;
     w->pool = &f->pool;
@@ -253,6 +256,8 @@ void fake_worker_destroy(struct fake_worker *f)
     sanctions_destroy(w->sanctions);
     risk_guard_destroy(w->guard);
     RR_ASSERT(uv_loop_close(&w->loop) == 0);
+    limiter_destroy(w->limiter);
+    limit_map_close(&f->limits);
     rr_conf_fini(&f->conf);
     free(f);
     fake = NULL;
@@ -268,8 +273,10 @@ void fake_connect(struct fake_worker *f, int who)
 
 void fake_disconnect(struct fake_worker *f, int who)
 {
-    if (f->people[who])
+    if (f->people[who]) {
+        limiter_user_leave(f->w.limiter, f->people[who]);
         session_destroy(f->people[who]);
+    }
     f->people[who] = NULL;
 }
 

@@ -38,6 +38,7 @@ struct fake_worker {
     struct worker w;
     struct rr_conf conf;
     struct rr_metrics metrics;
+    struct limit_map limits;
     struct rr_clock_fake clock;
     struct fake_bus bus;
     struct pool_grab pool;

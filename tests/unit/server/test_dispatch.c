@@ -211,7 +211,7 @@ static void test_rate_limits(void **state)
     send_full(0, MSG_PING, 41);
     body = assert_reply(0, -1, 41, RESULT_RATE_LIMITED);
     assert_in_range(wire_int(&body, "retry_after_ms"), 1, 51);
-    assert_int_equal(f->metrics.rate_limited_total, 1);
+    assert_int_equal(f->metrics.rate_limited_connection_total, 1);
     f->clock.now_us += wire_int(&body, "retry_after_ms") * 1000;
     send_full(0, MSG_PING, 42);
     assert_reply(0, -1, 42, RESULT_OK);
