@@ -168,7 +168,7 @@ static const char *check_sasl_mechanism(const char *v)
 
 static const char *check_address_header(const char *v)
 {
-    return !v[0] || !strcmp(v, "x-real-ip") || !strcmp(v, "x-forwarded-for")
+    return !strcmp(v, "x-real-ip") || !strcmp(v, "x-forwarded-for")
                ? NULL
                : "must be x-real-ip or x-forwarded-for";
 }
@@ -200,6 +200,7 @@ static const struct {
     {"log", "level", check_log_level},
     {"risk", "address_header", check_address_header},
     {"limits", "exempt", check_networks},
+    {"server", "trusted_proxies", check_networks},
     {"redis", "topology", check_topology},
     {"fence", "policy", check_fence_policy},
 };

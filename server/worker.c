@@ -5,6 +5,7 @@
 #include "conf_share.h"
 #include "handlers.h"
 #include "rain_watch.h"
+#include "sockets.h"
 #include "supervisor.h"
 #include "worker_drain.h"
 
@@ -57,13 +58,44 @@ static void on_time(void *arg, enum rr_err err, int64_t sent_us, int64_t recv_us
 
 /* ---- sessions: deadlines and heartbeat, a slice of the table per tick ---- */
 
+/* lws shows no callback for a PING, an empty fragment or a frame that never ends: what came in
+ * since the last look and was no message is known by the kernel's count. */
+static bool session_floods(const struct worker *w, struct session *s)
+{
+    uint64_t wire = ws_bytes_received(s->conn);
+    uint64_t came = wire - s->wire_bytes;
+    uint64_t heard = s->heard_bytes - s->wire_heard;
+    bool first = s->wire_bytes == 0; /* the handshake is in it */
+
+    s->wire_bytes = wire;
+    s->wire_heard = s->heard_bytes;
+    return !first && came > 2 * heard + (uint64_t)w->conf->limits_noise_bytes;
+}
+
+/* He has a user and is in no room. */
+static bool session_is_nowhere(const struct worker *w, struct session *s, int64_t now_us)
+{
+    if (s->state != SESSION_AUTHED)
+        s->roomless_us = 0;
+    else if (s->roomless_us == 0)
+        s->roomless_us = now_us;
+    return s->roomless_us && w->conf->server_join_timeout_ms &&
+           now_us - s->roomless_us > w->conf->server_join_timeout_ms * 1000;
+}
+
 static void session_look(struct worker *w, struct session *s, int64_t now_us)
 {
     const struct rr_conf *c = w->conf;
 
     if (s->state == SESSION_CLOSING)
         return;
-    if (s->state == SESSION_NEW && now_us - s->opened_us > c->server_hello_timeout_ms * 1000) {
+    if (session_floods(w, s)) {
+        rr_metric_add(&w->metrics->floods_closed_total, 1);
+        session_close(s, CLOSE_FLOOD);
+        return;
+    }
+    if (session_is_nowhere(w, s, now_us)) {
+        rr_metric_add(&w->metrics->connections_late_join_total, 1);
         session_close(s, CLOSE_POLICY);
         return;
     }
@@ -73,6 +105,7 @@ static void session_look(struct worker *w, struct session *s, int64_t now_us)
         return;
     }
     if (now_us - s->heard_us > c->server_idle_timeout_ms * 1000) {
+        rr_metric_add(&w->metrics->connections_late_idle_total, 1);
         session_close(s, CLOSE_NO_PONG);
         return;
     }
@@ -155,6 +188,7 @@ static void on_tick(uv_timer_t *t)
     risk_guard_tick(w->guard);
     hub_tick(w->hub);
     rain_watch_tick(w);
+    sockets_tick(w->sockets);
     wheel_turn(w);
     canary_tick(&w->canary, w->bus_up);
     if (w->bus_up &&
@@ -277,6 +311,7 @@ static void on_sighup(uv_signal_t *sig, int signum)
     db_pool_reload(w->db);
     risk_guard_reload(w->guard);
     limiter_reload(w->limiter);
+    sockets_reload(w->sockets);
     log_notice("config_reloaded", "what reloads is in force");
 }
 

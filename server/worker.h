@@ -52,6 +52,7 @@ struct worker {
     struct grab_path *grabs;
     struct risk_guard *guard;
     struct limiter *limiter;
+    struct sockets *sockets; /* of ws */
     struct producer *producer;
     struct db_pool *db;
     /* Rain time = Redis TIME: offset to our monotonic clock by the sample with the smallest round

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "dispatch.h"
-#include "risk/address.h"
+#include "sockets.h"
 #include "tls.h"
 #include "worker.h"
 #include "worker_drain.h"
@@ -30,6 +30,7 @@ enum {
 /* Per-socket data that lws allocates. */
 struct ws_conn {
     struct lws *wsi;
+    struct client_socket *socket;
     uint64_t session_id;
     char *rx; /* the message so far, over its fragments */
     size_t rx_len;
@@ -55,6 +56,7 @@ struct ws {
     struct tls *tls;      /* NULL: plain */
     SSL_CTX *tls_context; /* the vhost's */
     struct rr_ratelog origin_log;
+    struct client_socket *adopting; /* lws may end it before it is ours */
 };
 
 static struct ws *ws_of(struct lws *wsi)
@@ -128,6 +130,11 @@ static void transport_close(void *impl, void *conn, enum close_code code)
     lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_GRACE_S);
 }
 
+uint64_t ws_bytes_received(void *conn)
+{
+    return tcp_bytes_received(lws_get_socket_fd(((struct ws_conn *)conn)->wsi));
+}
+
 const struct transport *ws_transport(struct ws *ws)
 {
     return &ws->transport;
@@ -193,11 +200,23 @@ static bool origin_allowed(const struct ws *ws, struct lws *wsi)
     return strstr(ws->origins, origin) != NULL;
 }
 
+/* What the nearest proxy says; empty without the header. */
+static struct rr_slice forwarded_for(const struct ws *ws, struct lws *wsi, char *buf, int cap)
+{
+    const char *name = ws->worker->conf->risk_address_header;
+    int n = header(
+        wsi, strcmp(name, "x-real-ip") == 0 ? WSI_TOKEN_HTTP_X_REAL_IP : WSI_TOKEN_X_FORWARDED_FOR,
+        buf, cap);
+
+    return rr_slice_of(buf, n > 0 ? (size_t)n : 0);
+}
+
 static int confirm_upgrade(struct lws *wsi, const char *upgrade)
 {
     struct ws *ws = ws_of(wsi);
     char path[16];
     char protocol[64];
+    char proxies[1024];
 
     if (strcasecmp(upgrade, "websocket") != 0)
         return -1; /* h2c and anything else */
@@ -210,42 +229,32 @@ static int confirm_upgrade(struct lws *wsi, const char *upgrade)
         return refuse(ws, wsi, HTTP_STATUS_BAD_REQUEST, "subprotocol redrain.v1 required");
     if (worker_drain_ends(ws->worker))
         return refuse(ws, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "server is leaving");
+    if (sockets_name(ws->worker->sockets, lws_get_opaque_user_data(wsi),
+                     forwarded_for(ws, wsi, proxies, sizeof(proxies))) != RR_OK)
+        return refuse(ws, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "too many from one address");
     return 0;
 }
 
 /* ---- WebSocket ---- */
 
-/* Behind a proxy its header says who it is; the last entry is the one our own proxy wrote. */
-static uint64_t client_address(const struct ws *ws, struct lws *wsi)
-{
-    const char *name = ws->worker->conf->risk_address_header;
-    char text[256] = "";
-
-    if (!name[0]) {
-        lws_get_peer_simple(wsi, text, sizeof(text));
-    } else if (header(wsi,
-                      strcmp(name, "x-real-ip") == 0 ? WSI_TOKEN_HTTP_X_REAL_IP
-                                                     : WSI_TOKEN_X_FORWARDED_FOR,
-                      text, sizeof(text) - 1) <= 0) {
-        return 0;
-    }
-    return risk_guard_address(ws->worker->guard, risk_address_last(text));
-}
-
 static void on_established(struct ws *ws, struct lws *wsi, struct ws_conn *c)
 {
     struct worker *w = ws->worker;
     struct session *s = NULL;
+    char address[RR_IP_TEXT];
 
     memset(c, 0, sizeof(*c));
     c->wsi = wsi;
     c->direct = w->conf->server_direct_send && !lws_is_ssl(wsi);
     s = session_create(w->sessions, c, rr_mono_us(w->clock));
     c->session_id = s->id;
-    s->address = client_address(ws, wsi);
+    c->socket = lws_get_opaque_user_data(wsi);
+    c->socket->session_id = s->id;
+    sockets_phase(w->sockets, c->socket, SOCKET_HELLO);
+    s->limits.address = c->socket->address;
+    rr_ip_print(&c->socket->client, address);
+    s->address = risk_guard_address(w->guard, address);
     rr_metric_add(&w->metrics->connections_opened_total, 1);
-    if (session_count(w->sessions) > (uint32_t)w->conf->server_max_connections)
-        session_close(s, CLOSE_CONN_LIMIT);
 }
 
 static void on_closed(struct ws *ws, struct ws_conn *c)
@@ -359,13 +368,26 @@ static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
     }
 }
 
+static void on_destroyed(struct ws *ws, struct lws *wsi)
+{
+    struct client_socket *socket = lws_get_opaque_user_data(wsi);
+
+    if (!socket)
+        return;
+    lws_set_opaque_user_data(wsi, NULL);
+    if (socket == ws->adopting)
+        ws->adopting = NULL;
+    ws->sockets--;
+    sockets_close(ws->worker->sockets, socket);
+}
+
 static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                          size_t len)
 {
     switch (reason) {
-    case LWS_CALLBACK_WSI_DESTROY:
-        if (ws_of(wsi)->sockets)
-            ws_of(wsi)->sockets--;
+    case LWS_CALLBACK_WSI_DESTROY: on_destroyed(ws_of(wsi), wsi); return 0;
+    case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
+        sockets_phase(ws_of(wsi)->worker->sockets, lws_get_opaque_user_data(wsi), SOCKET_PAGE);
         return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirm_upgrade(wsi, in);
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
@@ -410,21 +432,52 @@ static void set_socket_options(const struct ws *ws, int fd)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 }
 
+static void kill_now(void *wsi)
+{
+    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+}
+
+static void adopt(struct ws *ws, int fd, const struct sockaddr *peer)
+{
+    struct client_socket *socket = sockets_open(ws->worker->sockets, peer);
+    lws_adopt_desc_t how = {.vh = ws->vhost,
+                            .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
+                            .fd = {.sockfd = fd},
+                            .opaque = socket};
+    struct lws *wsi = NULL;
+
+    if (!socket) {
+        sockets_refuse(fd, !ws->tls);
+        return;
+    }
+    ws->sockets++;
+    ws->adopting = socket;
+    wsi = lws_adopt_descriptor_vhost_via_info(&how);
+    if (wsi) {
+        socket->wsi = wsi;
+    } else if (ws->adopting) { /* lws closed it */
+        ws->sockets--;
+        sockets_close(ws->worker->sockets, socket);
+    }
+    ws->adopting = NULL;
+}
+
 /* At most n; false when no more is there. */
 static bool accept_some(struct ws *ws, int n)
 {
     for (int i = 0; i < n; i++) {
-        int fd = accept4(ws->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        int fd =
+            accept4(ws->listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE)
-                log_warn("accept_failed", "%s", strerror(errno));
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE) &&
+            sockets_refuse_one(ws->worker->sockets, ws->listen_fd, !ws->tls))
+            continue;
+        if (fd < 0)
             return false;
-        }
         set_socket_options(ws, fd);
-        ws->sockets++;
-        if (!lws_adopt_socket_vhost(ws->vhost, fd))
-            log_debug("adopt_failed", "a socket could not be taken over"); /* lws closed it */
+        adopt(ws, fd, (struct sockaddr *)&peer);
     }
     return true;
 }
@@ -590,6 +643,7 @@ enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
     enum rr_err err = RR_OK;
 
     ws->worker = w;
+    w->sockets = sockets_create(w, kill_now);
     ws->listen_fd = listen_fd;
     ws->transport = (struct transport){
         .impl = ws,
@@ -625,6 +679,7 @@ void ws_free(struct ws *ws)
     /* On a foreign loop the first call only closes handles; after the loop ran, the second one
      * frees. */
     lws_context_destroy(ws->context);
+    sockets_destroy(ws->worker->sockets);
     tls_free(ws->tls);
     free(ws->origins);
     free(ws);

@@ -32,6 +32,8 @@ const struct transport *ws_transport(struct ws *ws);
 RR_MUST_CHECK enum rr_err ws_reload(struct ws *ws, char *message, size_t cap);
 /* The socket below a session's conn: for benchmarks, which send around everything. */
 struct lws *ws_socket(void *conn);
+/* Bytes that came in on the socket so far; 0: not known. */
+uint64_t ws_bytes_received(void *conn);
 /* WebSocket PING. */
 void ws_ping(struct ws *ws, void *conn);
 

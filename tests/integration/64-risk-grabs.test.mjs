@@ -13,7 +13,7 @@ const RULES = {
 let stack;
 before(async () => {
   stack = await startStack({workers: 2, conf: {
-    "limits.grab_per_s": 1000, "limits.command_per_s": 1000, "risk.address_header": "x-real-ip", ...RULES,
+    "limits.grab_per_s": 1000, "limits.command_per_s": 1000, "risk.address_header": "x-real-ip", "server.trusted_proxies": "127.0.0.1", ...RULES,
   }});
 });
 after(() => stack?.stop());

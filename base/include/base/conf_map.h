@@ -27,6 +27,12 @@
       "sockets of a worker; more are refused with 503")                                            \
     X(server, direct_send, BOOL, "true", 0, 1, "", RESTART,                                        \
       "frames go straight to plain sockets; false: through libwebsockets, as always under TLS")    \
+    X(server, trusted_proxies, STR, "", 0, 4000, "", RELOAD,                                       \
+      "comma list of networks whose risk.address_header is believed: 10.0.0.0/8, 127.0.0.1")       \
+    X(server, handshake_timeout_ms, INT, "10000", 100, 600000, "ms", RELOAD,                       \
+      "a socket without a whole handshake is closed after this")                                   \
+    X(server, join_timeout_ms, INT, "600000", 0, 86400000, "ms", RELOAD,                           \
+      "a user who is in no room for this long is closed with 1008; 0: never")                      \
     X(server, hello_timeout_ms, INT, "10000", 100, 600000, "ms", RELOAD,                           \
       "a socket without HELLO is closed after this")                                               \
     X(server, ping_interval_ms, INT, "30000", 1000, 600000, "ms", RELOAD,                          \
@@ -115,6 +121,8 @@
       "from one address (IPv6: /64); more are refused with 503")                                   \
     X(limits, connections_per_user, INT, "20", 1, 10000000, "sockets", RELOAD,                     \
       "of one user; more are closed with 4504 after HELLO")                                        \
+    X(limits, noise_bytes, INT, "65536", 1024, 16777216, "bytes", RELOAD,                          \
+      "of a socket in 5 s that are no message (PINGs, empty frames); more: closed with 4005")      \
     X(limits, send_per_min, INT, "10", 1, 6000, "1/min", RELOAD,                                   \
       "packets a user may SEND, burst of twice that")                                              \
     X(limits, send_total_fen, INT, "2000000", 1, 1000000000000, "fen", RESTART,                    \
@@ -174,10 +182,9 @@
       "an account younger than this (claim since) wins held packets; 0: no such rule")             \
     X(risk, utc_offset_min, INT, "480", -720, 840, "min", RESTART,                                 \
       "when a day begins for the rules that count by day")                                         \
-    X(risk, address_header, STR, "", 0, 40, "", RESTART,                                           \
-      "x-real-ip or x-forwarded-for: where a trusted proxy gives the client's address; empty: "    \
-      "the "                                                                                       \
-      "socket's")                                                                                  \
+    X(risk, address_header, STR, "x-forwarded-for", 1, 40, "", RESTART,                            \
+      "x-real-ip or x-forwarded-for: where proxies of server.trusted_proxies say who the client "  \
+      "is")                                                                                        \
     X(risk, address_key_file, STR, "", 0, 4000, "", RESTART,                                       \
       "file whose content keys the hashes of addresses, the same on all servers; empty: random "   \
       "at each start")                                                                             \
