@@ -5,7 +5,7 @@ import {Client, OP, RawSocket, encode, enter, pooled, rawFrame, until} from "../
 import {startStack} from "../lib/stack.mjs";
 import {assertAlive, newRoom, startRain} from "./helpers.mjs";
 
-const DEADLINE_MS = 1500;
+const DEADLINE_MS = 5000; // a crowd that enters on a busy machine is not late
 let stack;
 
 before(async () => {
