@@ -598,6 +598,7 @@ static void test_busy_when_the_queue_is_full(void **state)
 
     (void)state;
     f->conf.limits_grab_per_s = 100000;
+    limiter_reload(f->w.limiter);
     while (f->conns[0].sent_n == 0 && n < 20000)
         grab(0, ++n, 0, false);
     /* One call of 128 on its way, 8,192 wait. */
