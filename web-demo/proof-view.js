@@ -29,6 +29,14 @@ export async function proveRain(rain, changed) {
   changed();
 }
 
+/** Address of the page that proves a rain from public numbers alone; the viewer's own packets go with it. */
+function proofAddress(result, announced, mine) {
+  const {config_code: code, split, split_ver: ver, total_price: total, total_count: count, lo, hi, shards, seed} = result;
+  const numbers = {code, split, ver, total, count, lo, hi, shards, seed, hash: announced ?? result.seed_hash};
+  const packets = mine.map(({shard, no, amount}) => `${shard}.${no}.${amount}`).join("_");
+  return `prove.html#${new URLSearchParams({...numbers, packets})}`;
+}
+
 /** @param {(fen) => string} money */
 export function drawProof(rain, money) {
   const {proof, result} = rain;
@@ -43,6 +51,8 @@ export function drawProof(rain, money) {
     [t("proof.bounds"), proof.boundsOk],
   ];
   byId("proof-checks").replaceChildren(...checks.map(([text, ok]) => el("li", {text, "data-proof": mark(ok)})));
+  byId("proof-more").hidden = Boolean(proof.running);
+  byId("proof-more").href = proofAddress(result, rain.announced, proof.mine ?? []);
   byId("proof-mine").replaceChildren(...(proof.mine ?? []).map(({seq, shard, no, amount, ok}) => el("li", {
     "data-proof": mark(ok), text: t("proof.packet", {n: seq + 1, amount: money(amount), shard, no}),
   })));

@@ -125,11 +125,10 @@ export class Rain {
     return phase === "open" && !this.mayGrab(now) && !this.confirming;
   }
 
-  /** False once a packet that stays open for long has nothing more for this viewer: a rain may follow it. */
+  /** False once it has nothing more for this viewer, although others may still grab: the next one may begin. */
   holdsStage(now) {
     if (this.phase(now) === "over") return false;
-    const {kind} = this.config;
-    return kind === undefined || kind === "rain" || !(this.notForMe || (this.dismissed && this.isDone(now)));
+    return !(this.notForMe || (this.dismissed && this.isDone(now)));
   }
 
   /** What the result card says. An amount is in it only if the server told it. */

@@ -228,6 +228,14 @@ export class RedrainClient {
     return grants;
   }
 
+  /**
+   * What this user sent, newest first: {sent, balance, now}, at most 50; `before` is the code of the last one seen, for the next
+   * page. At most one such question a second.
+   */
+  mySent({before} = {}) {
+    return this.request("MY_SENT", before === undefined ? {} : {before});
+  }
+
   /** The page was shown or hidden: hidden pages do not PING, shown ones catch up at once. */
   setVisible(visible) {
     if (visible === this.#visible) return;

@@ -6,6 +6,7 @@ import {language, t} from "./i18n.js";
 import {namesUsers, sendBody} from "./send-model.js";
 import {money} from "./viewer-parts.js";
 
+const SENT_PAGE = 50; // MY_SENT tells at most so many
 const FIELDS = ["kind", "amount", "count", "users", "text"];
 
 /** @param {object} client the page's client */
@@ -14,6 +15,7 @@ export function sendPanel(client, room) {
   const field = (name) => byId(`send-${name}`);
   const ticket = new CreateTicket(sessionStorage, `send.${room}`);
   let sent = [];
+  let more = false; // the server may have older ones
 
   function drawForm() {
     const kind = field("kind").value;
@@ -32,6 +34,7 @@ export function sendPanel(client, room) {
 
   function drawSent() {
     byId("sent-empty").hidden = sent.length > 0;
+    byId("sent-more").hidden = !more;
     redraw(byId("sent"), [language(), sent], () => byId("sent").replaceChildren(...sent.map((p) => {
       const note = p.status === "SETTLED" || p.status === "CANCELLED"
         ? t("sent.over", {paid: money(p.settled_fen), back: money(p.refunded_fen)})
@@ -46,12 +49,27 @@ export function sendPanel(client, room) {
   /** Asks for the list, again a little later when it was asked too often. */
   async function load() {
     try {
-      const reply = await client.request("MY_SENT");
+      const reply = await client.mySent();
       sent = reply.sent;
+      more = sent.length >= SENT_PAGE;
       setText(byId("send-balance"), t("send.balance", {amount: money(reply.balance)}));
       drawSent();
     } catch (error) {
       if (error.retryAfterMs && sheet.open) setTimeout(load, error.retryAfterMs);
+    }
+  }
+
+  async function loadOlder() {
+    byId("sent-more").disabled = true;
+    try {
+      const reply = await client.mySent({before: sent.at(-1).code});
+      sent = [...sent, ...reply.sent];
+      more = reply.sent.length >= SENT_PAGE;
+      drawSent();
+    } catch (error) {
+      if (error.retryAfterMs && sheet.open) setTimeout(loadOlder, error.retryAfterMs);
+    } finally {
+      byId("sent-more").disabled = false;
     }
   }
 
@@ -81,6 +99,7 @@ export function sendPanel(client, room) {
     setText(byId("send-error"), "");
   });
   field("kind").addEventListener("change", drawForm);
+  byId("sent-more").addEventListener("click", loadOlder);
   byId("send-close").addEventListener("click", () => sheet.close());
   byId("send-open").addEventListener("click", () => {
     setText(byId("send-done"), "");

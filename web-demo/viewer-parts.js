@@ -4,6 +4,7 @@ import {byId, el, plain, redraw, setText} from "./dom.js";
 import {language, locale, t} from "./i18n.js";
 import {formatFen} from "./money.js";
 import {drawProof, mark} from "./proof-view.js";
+import {placeOf} from "./rank.js";
 
 const MESSAGES_MAX = 80;
 const TOP_MAX = 10;
@@ -11,6 +12,16 @@ const TOP_MAX = 10;
 /** ¥ in the page's language. */
 export function money(fen) {
   return formatFen(fen, locale());
+}
+
+const compact = {zh: new Intl.NumberFormat("zh-CN", {notation: "compact"}), en: new Intl.NumberFormat("en", {notation: "compact"})};
+
+/** Viewers in the room; without a number the last one again, in the page's language. */
+export function showOnline(online = showOnline.last) {
+  showOnline.last = online;
+  if (online === undefined) return;
+  const short = online >= 10000 ? compact[language()] : new Intl.NumberFormat(locale());
+  setText(byId("online"), short.format(online));
 }
 
 /** How a user is called in lists: oneself is "me". */
@@ -48,6 +59,10 @@ function drawCardNow(rain, card, me) {
   setText(byId("card-amount"), card.count > 0 ? money(card.wonFen) : "");
   setText(byId("card-note"), noteOf(rain, card));
   byId("card-spinner").hidden = card.kind !== "confirming";
+  const state = stateOf(rain.wins);
+  byId("card-state").hidden = state === null;
+  byId("card-state").dataset.state = state ?? "";
+  if (state) setText(byId("card-state"), t(`grant.${state}`));
   const {result} = rain;
   byId("board").hidden = !result;
   if (!result) return;
@@ -59,10 +74,29 @@ function drawCardNow(rain, card, me) {
       el("span", {class: "pos", text: String(i + 1)}),
       el("span", {class: "who", text: userLabel(user, me)}),
       el("span", {class: "sum", text: money(amount)}))));
-  const place = top.findIndex(({user}) => user === me);
-  setText(byId("rank"), place >= 0 ? t("rank", {n: place + 1})
-    : top.length >= TOP_MAX ? t("noRank", {n: TOP_MAX}) : "");
+  drawRank(rain);
   drawProof(rain, money);
+}
+
+/** The place of the viewer's largest packet among all of the rain; equal packets have no places. */
+function drawRank(rain) {
+  const own = Math.max(0, ...rain.wins.map((grant) => grant.amount));
+  const place = rain.result.split === "equal" ? null : placeOf(rain.result.hist, own);
+  byId("rank-box").hidden = !place;
+  if (!place) return;
+  const number = new Intl.NumberFormat(locale());
+  setText(byId("rank"), t(place.exact ? "rank" : "rankAbout", {
+    n: number.format(place.place), of: number.format(place.of), percent: place.percent,
+  }));
+  const at = place.of > 1 ? 1 - (place.place - 1) / (place.of - 1) : 1;
+  byId("rank-mark").style.left = `${(100 * at).toFixed(1)}%`;
+}
+
+/** What became of the money on the card. */
+function stateOf(wins) {
+  if (wins.length === 0) return null;
+  if (wins.some((grant) => grant.state === "held")) return "held";
+  return wins.every((grant) => grant.state === "settled") ? "settled" : "pending";
 }
 
 async function copyText(button, text) {
@@ -119,7 +153,7 @@ export function addMessage({name, text, system}) {
 export function floatText(text, at, kind = "") {
   const box = byId("stage").getBoundingClientRect();
   const node = el("span", {class: `float ${kind}`, text, "data-testid": "float"});
-  node.style.left = `${Math.min(Math.max(at.x - box.left, 70), box.width - 70)}px`;
+  node.style.left = `${Math.min(Math.max(at.x - box.left, 84), box.width - 84)}px`;
   node.style.top = `${Math.min(Math.max(at.y - box.top, 190), box.height - 190)}px`;
   node.addEventListener("animationend", () => node.remove());
   setTimeout(() => node.remove(), 1500);

@@ -2,13 +2,14 @@
 // on a tap, and shows what the server told. All decisions about a rain are in rain-state.js.
 
 import {byId, minutes, plain, setText} from "./dom.js";
-import {applyTexts, language, onLanguage, t, toggleLanguage} from "./i18n.js";
+import {applyTexts, language, onLanguage, t} from "./i18n.js";
 import {connectionPill, pageClient, readSession} from "./page.js";
 import {proveRain} from "./proof-view.js";
 import {Rain} from "./rain-state.js";
 import {RainView} from "./rain-view.js";
 import {sendPanel} from "./send-panel.js";
-import {addMessage, drawCard, drawMine, floatText, money} from "./viewer-parts.js";
+import {viewerControls} from "./viewer-controls.js";
+import {addMessage, drawCard, drawMine, floatText, money, showOnline} from "./viewer-parts.js";
 
 const COMBO_MS = 1300;
 const ANNOUNCE_MS = 8000;
@@ -18,6 +19,8 @@ const GRAB_PAUSE_MS = 120;
 const LIST_TRIES = 4;
 const LIST_SPREAD_MS = 1500;
 const COUNTS_SPOKEN = new Set([10, 5, 3, 2, 1]);
+const COUNTS_HEARD = 5;
+const GRANTS_PAGE = 100; // MY_GRANTS tells at most so many
 /** An ended rain this old is history: a late joiner is not shown its card. */
 const RESULT_FRESH_MS = 10 * 60 * 1000;
 
@@ -29,10 +32,15 @@ let lastTap = {x: innerWidth / 2, y: innerHeight / 2};
 let combo = {count: 0, until: 0};
 let pausedUntil = 0; // the server asked to slow down
 let spoken = null;
+let heard = null;
 let cardWasOpen = false;
 let redrawPill = () => {};
+let olderBefore = null; // `at` of the oldest packet listed, while there may be older ones
 
-const view = new RainView({canvas: byId("sky"), grid: byId("grid"), onTap: (at) => tapped(at)});
+const view = new RainView({
+  canvas: byId("sky"), drops: byId("drops"), grid: byId("grid"), onTap: (at) => tapped(at),
+});
+const controls = viewerControls({setReduced: (reduced) => view.setReduced(reduced)});
 
 function serverNow() {
   return client?.serverNow() ?? null;
@@ -70,6 +78,7 @@ function tapped(at) {
   current.taps += 1;
   const ms = performance.now();
   combo = {count: ms < combo.until ? combo.count + 1 : 1, until: ms + COMBO_MS};
+  controls.sound.play("tap");
   grab(current);
 }
 
@@ -97,19 +106,24 @@ function onGrab(answer) {
   if (answer.name === "OK" && !known) {
     floatText(`+${money(answer.amount)}`, lastTap);
     setText(byId("live-now"), t("sayWin", {amount: money(answer.amount)}));
-    if (hapticOn()) navigator.vibrate?.(20);
+    controls.sound.play("win");
+    controls.buzz();
   }
   drawMine([...rains.values()], myId());
   draw();
 }
 
 /** Of one rain, or of all. False if the server was busy or gone: the next occasion asks again. */
-async function loadGrants(code) {
+async function loadGrants(code, before) {
   let grants;
   try {
-    grants = await client.myGrants(code);
+    grants = await client.myGrants(code, {before});
   } catch {
     return false;
+  }
+  if (code === undefined && (before !== undefined || olderBefore === null)) {
+    olderBefore = grants.length >= GRANTS_PAGE ? grants.at(-1).at : null;
+    byId("mine-more").hidden = olderBefore === null;
   }
   for (const grant of grants) rainOf(grant.code).onGrant(grant);
   drawMine([...rains.values()], myId());
@@ -154,6 +168,7 @@ function drawHud(rain, now) {
   const live = performance.now() < combo.until && combo.count > 1;
   byId("combo").hidden = !live;
   if (live) setText(byId("combo"), t("combo", {n: combo.count}));
+  byId("combo").dataset.heat = String(Math.min(3, Math.floor(combo.count / 5)));
 }
 
 function drawCountdown(rain, now) {
@@ -171,6 +186,11 @@ function drawCountdown(rain, now) {
   if (COUNTS_SPOKEN.has(seconds) && spoken !== seconds) {
     spoken = seconds;
     setText(byId("live-polite"), seconds);
+  }
+  if (seconds <= COUNTS_HEARD && seconds > 0 && heard !== seconds) {
+    heard = seconds;
+    byId("countdown").dataset.beat = String(seconds % 2); // another name of the same beat restarts it
+    controls.sound.play("count");
   }
 }
 
@@ -197,9 +217,12 @@ function draw() {
   const phase = rain && now !== null ? rain.phase(now) : "idle";
   const stage = byId("stage");
   if (stage.dataset.phase !== phase) {
-    stage.dataset.phase = phase;
-    spoken = null;
     if (phase === "open") setText(byId("live-polite"), t("sayStart"));
+    if (phase === "open" && heard !== null) controls.sound.play("start");
+    if (phase === "over" && stage.dataset.phase === "open") controls.sound.play("end");
+    spoken = null;
+    heard = null;
+    stage.dataset.phase = phase;
   }
   byId("hero-count").hidden = phase !== "countdown";
   byId("hud").hidden = phase !== "open";
@@ -213,15 +236,11 @@ function draw() {
   drawCardOf(rain, now, phase);
 }
 
-function hapticOn() {
-  return byId("haptic").getAttribute("aria-pressed") === "true";
-}
-
 // ---- events of the room ----
 
 function onSnapshot(snapshot) {
   setText(byId("room-name"), plain(snapshot.room, 24));
-  setText(byId("online"), snapshot.online);
+  showOnline(snapshot.online);
   for (const [code, next] of Object.entries(snapshot.next ?? {})) {
     if (next > 0) loadGrants(code);
   }
@@ -252,7 +271,7 @@ function wire() {
     rainOf(code).cancelled = true;
     draw();
   });
-  client.on("ROOM_COUNT", ({online}) => setText(byId("online"), online));
+  client.on("ROOM_COUNT", ({online}) => showOnline(online));
   client.on("GRANT_SETTLED", (grant) => {
     rainOf(grant.code).onGrant(grant);
     drawMine([...rains.values()], myId());
@@ -300,21 +319,7 @@ async function say(event) {
   }
 }
 
-function setMotion(reduced) {
-  view.setReduced(reduced);
-  document.body.classList.toggle("still", reduced);
-  byId("motion").setAttribute("aria-pressed", String(!reduced));
-}
-
-function controls() {
-  const reduced = matchMedia("(prefers-reduced-motion: reduce)");
-  setMotion(reduced.matches);
-  reduced.addEventListener("change", () => setMotion(reduced.matches));
-  byId("motion").addEventListener("click", () =>
-    setMotion(byId("motion").getAttribute("aria-pressed") === "true"));
-  byId("haptic").addEventListener("click", () =>
-    byId("haptic").setAttribute("aria-pressed", String(!hapticOn())));
-  byId("lang").addEventListener("click", toggleLanguage);
+function buttons() {
   byId("card-close").addEventListener("click", () => {
     current.dismissed = true;
     draw();
@@ -325,18 +330,25 @@ function controls() {
     draw();
   });
   const sheet = byId("mine");
+  const closeSheet = () => {
+    sheet.classList.remove("open");
+    byId("mine-open").focus({preventScroll: true});
+  };
   byId("mine-open").addEventListener("click", () => {
     sheet.classList.add("open");
+    byId("mine-close").focus({preventScroll: true});
     if (client?.state === "ready") loadGrants();
   });
-  byId("mine-close").addEventListener("click", () => sheet.classList.remove("open"));
+  byId("mine-close").addEventListener("click", () => closeSheet());
+  byId("mine-more").addEventListener("click", () => loadGrants(undefined, olderBefore));
   byId("say-form").addEventListener("submit", say);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
-      if (sheet.classList.contains("open")) sheet.classList.remove("open");
+      if (controls.closeMenu()) return;
+      if (sheet.classList.contains("open")) closeSheet();
       else if (!byId("veil").hidden) byId("card-close").click();
     }
-    const typing = event.target instanceof Element && event.target.closest("input, button, a");
+    const typing = event.target instanceof Element && event.target.closest("input, select, button, a, dialog");
     if ((event.key === " " || event.key === "Enter") && !typing && !event.repeat) {
       event.preventDefault();
       view.hitNext();
@@ -348,13 +360,14 @@ function controls() {
     setText(byId("lang"), t("otherLanguage"));
     view.setPacketLabel(t("packet"));
     redrawPill();
+    showOnline();
     drawMine([...rains.values()], myId());
     draw();
   });
 }
 
 function start() {
-  controls();
+  buttons();
   if (!room) return gate("noRoomTitle", t("noRoomText"));
   if (!token) return gate("noTokenTitle", t("noTokenText"));
   client = pageClient(token);

@@ -41,7 +41,7 @@ export async function until(what, fn, ms = 15000) {
  * Opens one page in a context of its own. Everything a page may not do is collected in
  * `problems`: console errors and warnings, uncaught exceptions, violations of the
  * Content-Security-Policy, failed requests, dialogs.
- * @param {object} o {base, path, room, token, context (Playwright options), init (script)}
+ * @param {object} o {base, path, room, token, context (Playwright options), init (script), clock (true: fake, see Playwright)}
  */
 export async function openPage(browser, o) {
   const context = await browser.newContext(o.context ?? DESKTOP);
@@ -49,6 +49,7 @@ export async function openPage(browser, o) {
     document.addEventListener("securitypolicyviolation", (event) =>
       console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`));
   });
+  if (o.clock) await context.clock.install(); // runs as time does, and can be put forward
   if (o.init) await context.addInitScript(o.init);
   const page = await context.newPage();
   const problems = [];

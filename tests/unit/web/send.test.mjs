@@ -49,7 +49,8 @@ test("a packet that has nothing more for this viewer leaves the stage", () => {
   assert.ok(!others.holdsStage(2000));
   const rain = new Rain("r");
   rain.onConfig(config);
-  rain.dismissed = true;
   rain.onGrab({name: "LIMIT"});
-  assert.ok(rain.holdsStage(2000), "a rain stays until it is over");
+  assert.ok(rain.holdsStage(2000), "its card is to be seen first");
+  rain.dismissed = true;
+  assert.ok(!rain.holdsStage(2000), "others may still grab, he waits for the next");
 });

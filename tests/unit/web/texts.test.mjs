@@ -19,7 +19,7 @@ test("each key has two texts with the same variables", () => {
 });
 
 test("every key in the HTML exists", () => {
-  for (const page of ["index.html", "console.html"]) {
+  for (const page of ["index.html", "console.html", "prove.html"]) {
     for (const [, key] of read(page).matchAll(/data-i18n(?:-\w+)?="([^"]+)"/g)) {
       assert.ok(TEXTS[key], `${page}: ${key}`);
     }
@@ -46,7 +46,7 @@ test("results and close codes have names and texts", () => {
 });
 
 test("no inline script, style or handler in the pages", () => {
-  for (const page of ["index.html", "console.html"]) {
+  for (const page of ["index.html", "console.html", "prove.html"]) {
     const html = read(page);
     assert.ok(!/\sstyle=/.test(html), page);
     assert.ok(!/\son\w+=/.test(html), page);

@@ -1,0 +1,75 @@
+// What people must find on the pages, and the test that shows it. A unit test (tests/unit/web/features.test.mjs) fails when a row names
+// no test, when the test is not there, or when an area that must be covered has no rows.
+//
+// [area, feature, file below tests/, title of the test]
+
+const STATES = "e2e/states.test.mjs";
+const PAGES = "e2e/pages.test.mjs";
+const RAIN = "e2e/rain.test.mjs";
+const SEND = "e2e/send.test.mjs";
+const WEB = "unit/web/";
+
+/** Areas of the viewer's page and of the anchor's console; each needs rows once its page is built. */
+export const VIEWER_AREAS = Object.freeze(["before", "rain", "result", "always", "late", "reconnect", "a11y", "tests"]);
+export const CONSOLE_AREAS = Object.freeze(["create", "live", "after", "trust"]);
+
+export const VIEWER = [
+  ["before", "banner and synced countdown", RAIN, "prepare and start; both viewers count down together"],
+  ["before", "offset from the sample with the smallest round trip", `${WEB}clock.test.mjs`, "the sample with the smallest round trip wins over lopsided ones"],
+  ["before", "monotonic clock: a wall clock that is moved changes nothing", STATES, "a wall clock moved by ten minutes in the middle changes no countdown"],
+  ["before", "pictures loaded before the rain, rules", STATES, "every state on a phone, and its picture"],
+  ["rain", "falling packets, at most 200 things", `${WEB}rain-field.test.mjs`, "the sky is full from the first frame on, and never fuller than it may be"],
+  ["rain", "50 frames a second, CPU slowed four times", STATES, "frames: at least 50 a second with the CPU slowed four times (asserted: 30)"],
+  ["rain", "low mode for slow devices", STATES, "a slow device gets a low mode of 30 frames a second"],
+  ["rain", "elements where there is no canvas", STATES, "no canvas: the packets are elements, and can be grabbed"],
+  ["rain", "hit boxes of 44 px", `${WEB}rain-field.test.mjs`, "a hit box is at least 44 px, around the smallest packet too"],
+  ["rain", "tap near a packet, no zoom, no scroll", STATES, "a finger anywhere near a packet grabs it"],
+  ["rain", "combo, seconds left, what is gone", STATES, "every state on a desktop, and its picture"],
+  ["rain", "sound, vibration, motion: switched and remembered", STATES, "sound, vibration and motion are remembered; sounds are made in the page after a gesture"],
+  ["rain", "one open question per rain, the server's pace", `${WEB}grab.test.mjs`, "at most one question per rain is open; further taps share it"],
+  ["result", "win, 差一点, 已抢完, 已领过, 确认中 that resolves itself, 审核中", STATES, "cards: 差一点, 已抢完, 已领过, 确认中, 审核中, each in its own words"],
+  ["result", "no amount before the server's OK", PAGES, "broker paused: 确认中 and no amount, then the amount by itself"],
+  ["result", "手气最佳 and top list as in SQL", RAIN, "what the viewers see is what SQL holds"],
+  ["result", "own place from the steps of the amounts", `${WEB}rank.test.mjs`, "within a step the place is estimated, between its neighbours"],
+  ["result", "the rain is proven on the card", RAIN, "the page proves the rain: own packets and the luckiest are ticked"],
+  ["result", "a page that proves any rain", STATES, "the proof page recomputes a rain in both languages, and says no to a wrong number"],
+  ["always", "我的红包 with 入账中 and 已入账", STATES, "every state on a phone, and its picture"],
+  ["always", "my packets as in SQL", RAIN, "what the viewers see is what SQL holds"],
+  ["always", "online count, connection pill", RAIN, "all three connect, and no token stays in an address"],
+  ["always", "chat", RAIN, "chat: what others write is text"],
+  ["always", "send a packet", SEND, "send, grab, see the refund"],
+  ["always", "what I sent, page by page", STATES, "what I sent comes page by page"],
+  ["late", "mid-rain, sold out, over", STATES, "late: in the middle of a rain, sold out already, and after its end"],
+  ["late", "late on the real server", RAIN, "a late joiner sees the result and no money of his own"],
+  ["late", "hidden for 60 s", STATES, "a tab hidden for 60 s is up to date at once, and replays nothing"],
+  ["late", "reload", RAIN, "a reload keeps the session and brings my packets back from the server"],
+  ["reconnect", "full jitter from 0.5 to 30 s, retry_after, terminal codes", `${WEB}connection.test.mjs`, "backoff is full jitter from 0.5 s to 30 s"],
+  ["reconnect", "keeps (code, seq) and asks again", STATES, "a grab without an answer is asked again after a reload, with again: true"],
+  ["reconnect", "the page stays alive and says what it does", STATES, "a lost connection is said, comes back by itself and keeps the page alive"],
+  ["reconnect", "offline and back on the real server", PAGES, "offline and back: says so, catches up with what was missed, wins stay"],
+  ["reconnect", "terminal answers", PAGES, "no token, bad token, wrong room: said plainly, no retries"],
+  ["reconnect", "a gap is noticed", `${WEB}room.test.mjs`, "a gap rejoins with the position; missed ones come first, then what was held"],
+  ["a11y", "nothing flashes", `${WEB}settings-sound.test.mjs`, "nothing flashes: what is repeated for ever takes a second or more"],
+  ["a11y", "reduced motion: a still grid of buttons", PAGES, "reduced motion: a still grid of buttons, by pointer and by keyboard"],
+  ["a11y", "motion can be paused", STATES, "packets pause by hand: nothing moves then"],
+  ["a11y", "targets of 44 px", STATES, "a finger anywhere near a packet grabs it"],
+  ["a11y", "screen reader", STATES, "a screen reader hears 10, 5, 3, 2, 1 politely and the result at once"],
+  ["a11y", "contrast and roles: axe", STATES, "axe finds nothing serious: idle, rain, still rain, cards, lists, dialogs, proof; zh and en"],
+  ["a11y", "keyboard only", STATES, "keyboard only: menu, rules, grab, card, list, always with a place for the focus"],
+  ["a11y", "English", PAGES, "English: remembered, complete, and the page says its language"],
+  ["a11y", "each text in both languages", `${WEB}texts.test.mjs`, "each key has two texts with the same variables"],
+  ["tests", "375×667, 667×375 and 1280×800", PAGES, "nothing overflows: phone, small phone on its side, desktop"],
+  ["tests", "a whole rain, two browsers", RAIN, "packets fall; a finger and the space bar grab up to the limit"],
+  ["tests", "a clock ten minutes off, on the real server", PAGES, "a computer whose clock is ten minutes off counts down right"],
+  ["tests", "hostile names and texts", STATES, "hostile names, chat, blessings and announcements stay text and in their place"],
+  ["tests", "no console error, no CSP report, no failed request", RAIN, "no page broke a rule: console, CSP, requests"],
+  ["tests", "strict policy on every page", PAGES, "headers: strict policy on every page, nothing loads from elsewhere"],
+  ["tests", "the client module and its documentation", `${WEB}client-docs.test.mjs`, "every method and property is documented, and nothing else"],
+];
+
+/** Filled as the console is built. */
+export const CONSOLE = [
+  ["create", "inline validation, confirmation with the sum, double click harmless", RAIN, "console: a bad form is told where, a good one is confirmed with its sum"],
+  ["live", "close with the rest refunded", RAIN, "close: the rest is refunded and the books balance on the page"],
+  ["after", "settled, pending and refunded make the total", RAIN, "what the console shows is what SQL holds"],
+];
