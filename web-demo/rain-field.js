@@ -51,7 +51,7 @@ export class RainField {
     this.clear();
     this.raining = true;
     const n = Math.round(this.#wanted() * 0.8);
-    for (let i = 0; i < n; i++) this.#add((i / n) * this.size.h * 1.1 - this.size.h * 0.75);
+    for (let i = 0; i < n; i++) this.#add((i / n) * this.size.h * 1.4 - this.size.h * 0.5);
   }
 
   clear() {
@@ -67,6 +67,7 @@ export class RainField {
     if (this.raining) this.#spawn(dt);
     const bottom = this.size.h + PACKET.h;
     for (const p of this.packets) {
+      p.age += dt;
       p.y += p.vy * dt;
       p.rot += p.vr * dt;
       p.drawnX = p.x + Math.sin(nowMs / 620 + p.phase) * p.sway;
@@ -134,7 +135,7 @@ export class RainField {
     const scale = LEVELS[level].scale * wide;
     const x = 30 + this.#nextColumn() * Math.max(1, this.size.w - 60);
     this.packets.push({
-      id: ++this.#born, x, drawnX: x, y: y - PACKET.h * scale, scale, level,
+      id: ++this.#born, age: 0, x, drawnX: x, y: y - PACKET.h * scale, scale, level,
       sprite: SPRITES[Math.floor(this.#random() * SPRITES.length)],
       vy: FALL_PX_S * LEVELS[level].speed * (0.85 + this.#random() * 0.3),
       rot: (this.#random() - 0.5) * 0.8, vr: (this.#random() - 0.5) * 1.2,

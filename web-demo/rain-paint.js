@@ -82,7 +82,9 @@ export class CanvasPaint {
     const sprite = this.#sprite(p.sprite, p.scale);
     this.#place(p.drawnX, p.y, p.rot);
     if (sprite) {
+      this.#ctx.globalAlpha = Math.min(1, p.age * 5); // the first ones appear where they are
       this.#ctx.drawImage(sprite, -sprite.width / 2, -sprite.height / 2);
+      this.#ctx.globalAlpha = 1;
       return;
     }
     const w = PACKET.w * p.scale * this.#dpr;

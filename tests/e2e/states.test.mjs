@@ -74,6 +74,9 @@ const text = (v, id) => v.byTest(id).innerText();
 const wins = (...amounts) => ({code, seq}) => (seq < amounts.length
   ? {result: RESULT.OK, code, seq, shard: seq % 2, no: seq, amount: amounts[seq], left: 9}
   : {result: RESULT.LIMIT, code, seq});
+/** Nothing moves any more that will come to rest. */
+const still = (v) => v.page.waitForFunction(() => document.getAnimations()
+  .every((a) => a.playState !== "running" || a.effect.getComputedTiming().iterations === Infinity));
 const space = (v) => v.page.keyboard.press("Space");
 const opened = (v) => v.page.waitForSelector('[data-phase="open"]');
 const clean = (v) => assert.deepEqual(v.problems, []);
@@ -125,11 +128,13 @@ for (const [size, context] of VIEWPORTS) {
       if (await v.byTest("grant").count() < 2) await space(v);
       return (await v.byTest("grant").count()) >= 2 && (await text(v, "ticker")).includes("86/200");
     });
+    await until("it rains all over the stage", async () => Number(await text(v, "remaining")) <= 28);
     await shot("rain");
     await grabUntilCard(v);
     assert.equal(await text(v, "card-title"), "恭喜发财");
     assert.equal(await text(v, "card-amount"), "¥19.22");
     assert.equal(await text(v, "card-state"), "入账中");
+    await still(v);
     await shot("win");
     stage.push("RED_PACKET_RESULT", resultOf(config), {ordered: true});
     for (const [seq, amount] of [520, 88, 1314].entries()) {
@@ -143,7 +148,7 @@ for (const [size, context] of VIEWPORTS) {
     await v.byTest("card-close").click();
     if (size === "phone") await v.byTest("mine-open").click();
     assert.deepEqual(await v.page.$$eval("#grants .tag", (nodes) => nodes.map((n) => n.textContent)), ["已入账", "已入账", "已入账"]);
-    if (size === "phone") await v.page.waitForFunction(() => document.getAnimations().every((a) => a.playState !== "running" || a.effect.getComputedTiming().iterations === Infinity));
+    await still(v);
     await shot("mine");
     if (size === "phone") await v.page.keyboard.press("Escape");
     await v.byTest("menu-open").click();
@@ -165,6 +170,7 @@ test("cards: 差一点, 已抢完, 已领过, 确认中, 审核中, each in its 
     await opened(v);
     if (key) await space(v);
     await v.byTest("card").waitFor({state: "visible"});
+    await still(v);
     await picture(v, `state-card-${name}-phone`);
     return config;
   };
