@@ -183,6 +183,9 @@ test("what the viewers see is what SQL holds", async () => {
     ({sum: n.querySelector(".sum").textContent, mine: n.classList.contains("self")})));
   assert.deepEqual(top.map(({sum}) => fen(sum)), amounts);
   assert.equal(top.filter(({mine}) => mine).length, LIMIT);
+  // His place among all packets, counted in the books.
+  const [own] = (await grantsShown(desktop)).map(({amount}) => amount).sort((a, b) => b - a);
+  assert.match(await text(desktop, "rank"), new RegExp(`第 ${amounts.filter((amount) => amount > own).length + 1} 名，共 ${amounts.length} 个`));
   assert.ok((await text(desktop, "best")).replace(/[^\d]/g, "").endsWith(String(amounts[0])));
 });
 
@@ -197,6 +200,14 @@ test("the page proves the rain: own packets and the luckiest are ticked", async 
     assert.deepEqual(await marks("#proof-checks"), ["yes", "yes", "yes"]);
     assert.match(await text(where, "proof-verdict"), /验证通过/);
   }
+  // The page for anybody, with nothing but what is public in its address.
+  const href = await phone.byTest("proof-more").getAttribute("href");
+  const proof = await openPage(browser, {base: stack.url, path: `/${href}`, context: PHONE});
+  await proof.page.waitForSelector('[data-testid="verdict"][data-ok="yes"]');
+  assert.equal(await proof.page.locator("#checks li[data-ok=yes]").count(), 3 + LIMIT);
+  assert.equal(await proof.page.locator("#amounts li").count(), COUNT);
+  assert.deepEqual(proof.problems, []);
+  await proof.context.close();
 });
 
 test("what the console shows is what SQL holds", async () => {
