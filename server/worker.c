@@ -173,6 +173,7 @@ static void publish_metrics(struct worker *w)
     follow(&m->broadcasts_total, &w->told_broadcasts, hub_broadcasts(w->hub));
     follow(&m->redis_calls_total, &w->told_store.calls, sc.calls);
     follow(&m->redis_errors_total, &w->told_store.errors, sc.errors);
+    follow(&m->redis_redirects_total, &w->told_store.redirects, sc.redirects);
     follow(&m->redis_reconnects_total, &w->told_store.reconnects, sc.reconnects);
 }
 

@@ -113,14 +113,14 @@ static void bus_load(void *impl, const char *room_id, uint64_t epoch, uint64_t s
     redis_cmd_int(&cmd, (int64_t)seq);
     redis_cmd_int(&cmd, (int64_t)seq + 1);
     redis_cmd_int(&cmd, BUS_TAIL_MAX);
-    redis_conn_call(s->cmd, &script_room_load, &cmd, on_load, call);
+    store__call(s, &script_room_load, &cmd, on_load, call);
 }
 
 /* ---- pushes ---- */
 
 void store__room_push_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
                            const char *biz_code, struct rr_slice payload, const char *keep_code,
-                           bool final)
+                           bool final, bool sharded)
 {
     struct store_key keys[4];
     uint64_t epoch = 0;
@@ -141,6 +141,7 @@ void store__room_push_args(struct redis_cmd *cmd, const char *ns, const char *ro
     redis_cmd_int(cmd, ROOM_LOG_CAP);
     redis_cmd_int(cmd, ROOM_DONE_KEEP);
     redis_cmd_int(cmd, ROOM_TTL_S);
+    redis_cmd_int(cmd, sharded);
 }
 
 static void on_pushed(void *arg, enum rr_err err, const redisReply *r)
@@ -166,8 +167,9 @@ static void bus_push_room(void *impl, const char *room_id, const char *biz_code,
     struct redis_cmd cmd = {0};
 
     call->push = done;
-    store__room_push_args(&cmd, s->ns, room_id, biz_code, payload, keep_code, final);
-    redis_conn_call(s->cmd, &script_room_push, &cmd, on_pushed, call);
+    store__room_push_args(&cmd, s->ns, room_id, biz_code, payload, keep_code, final,
+                          s->cluster != NULL);
+    store__call(s, &script_room_push, &cmd, on_pushed, call);
 }
 
 static void bus_publish(void *impl, const char *room_id, const char *biz_code,
@@ -179,10 +181,16 @@ static void bus_publish(void *impl, const char *room_id, const char *biz_code,
 
     rr_buf_printf(&message, "0000000000000000|0|%s|", biz_code);
     rr_buf_append(&message, payload.p, payload.len);
-    redis_cmd_strs(&cmd, "PUBLISH", key_room(s->ns, room_id, "ch").s, (char *)NULL);
+    if (s->cluster) {
+        struct store_key channel = key_room(s->ns, room_id, "ch");
+
+        redis_cmd_keys(&cmd, &channel, 1);
+    } else {
+        redis_cmd_strs(&cmd, "PUBLISH", key_room(s->ns, room_id, "ch").s, (char *)NULL);
+    }
     redis_cmd_arg(&cmd, rr_slice_of(message.p, message.len));
     rr_buf_fini(&message);
-    redis_conn_call(s->cmd, NULL, &cmd, NULL, NULL);
+    store__call(s, s->cluster ? &script_room_say : NULL, &cmd, NULL, NULL);
 }
 
 static void bus_push_user(void *impl, int64_t user_id, const char *biz_code,
@@ -209,7 +217,7 @@ static void bus_push_user(void *impl, int64_t user_id, const char *biz_code,
         redis_cmd_strs(&cmd, "PUBLISH", channel.s, (char *)NULL);
         redis_cmd_arg(&cmd, rr_slice_of(message.p, message.len));
     }
-    redis_conn_call(s->cmd, logged ? &script_user_push : NULL, &cmd, NULL, NULL);
+    store__call(s, logged ? &script_user_push : NULL, &cmd, NULL, NULL);
     rr_buf_fini(&message);
     rr_buf_fini(&item);
 }
@@ -243,7 +251,7 @@ static void bus_user_log(void *impl, int64_t user_id, bus_user_log_fn done, void
 
     call->user_log = done;
     redis_cmd_keys(&cmd, &key, 1);
-    redis_conn_call(s->cmd, &script_user_log, &cmd, on_user_log, call);
+    store__call(s, &script_user_log, &cmd, on_user_log, call);
 }
 
 static void bus_control(void *impl, struct rr_slice payload)
@@ -253,7 +261,7 @@ static void bus_control(void *impl, struct rr_slice payload)
 
     redis_cmd_strs(&cmd, "PUBLISH", key_global(s->ns, "control").s, (char *)NULL);
     redis_cmd_arg(&cmd, payload);
-    redis_conn_call(s->cmd, NULL, &cmd, NULL, NULL);
+    store__call(s, NULL, &cmd, NULL, NULL);
 }
 
 /* ---- presence, time, lag ---- */
@@ -302,7 +310,7 @@ static void bus_count(void *impl, const char *room_id, uint32_t members, uint64_
 
     call->count = done;
     store__room_count_args(&cmd, s->ns, room_id, s->worker_name, members, life, delivery);
-    redis_conn_call(s->cmd, &script_room_count, &cmd, on_count, call);
+    store__call(s, &script_room_count, &cmd, on_count, call);
 }
 
 static void on_time(void *arg, enum rr_err err, const redisReply *r)
@@ -322,13 +330,16 @@ static void bus_time(void *impl, bus_time_fn done, void *arg)
 {
     struct store_async *s = impl;
     struct bus_call *call = call_new(s, arg);
+    struct redis_conn *conn = NULL;
     struct redis_cmd cmd = {0};
 
     call->time = done;
     redis_cmd_str(&cmd, "TIME");
     call->sent_us = rr_mono_us(s->clock);
-    redis_conn_call(s->cmd, NULL, &cmd, on_time, call);
-    redis_conn_flush(s->cmd);
+    /* The same server for all workers: the primaries of a cluster have clocks of their own. */
+    conn = s->cluster ? store__cluster_any(s->cluster) : s->cmd;
+    redis_conn_call(conn, NULL, &cmd, on_time, call);
+    redis_conn_flush(conn);
 }
 
 static void on_lag(void *arg, enum rr_err err, const redisReply *r)
@@ -349,7 +360,7 @@ void store_async_settle_lag(struct store_async *s, store_lag_fn done, void *arg)
 
     call->lag = done;
     redis_cmd_strs(&cmd, "GET", key_global(s->ns, "settler:lag").s, (char *)NULL);
-    redis_conn_call(s->cmd, NULL, &cmd, on_lag, call);
+    store__call(s, NULL, &cmd, on_lag, call);
 }
 
 static void bus_echo(void *impl, uint64_t number)
@@ -359,14 +370,17 @@ static void bus_echo(void *impl, uint64_t number)
 
     redis_cmd_strs(&cmd, "PUBLISH", key_echo(s->ns, s->worker_name).s, (char *)NULL);
     redis_cmd_int(&cmd, (int64_t)number);
-    redis_conn_call(s->cmd, NULL, &cmd, NULL, NULL);
+    store__call(s, NULL, &cmd, NULL, NULL);
 }
 
 static void bus_resubscribe(void *impl)
 {
     struct store_async *s = impl;
 
-    redis_conn_renew(s->sub, "pushes do not come back");
+    if (s->cluster)
+        store__cluster_renew(s->cluster, "pushes do not come back");
+    else
+        redis_conn_renew(s->sub, "pushes do not come back");
 }
 
 void store__bus_init(struct store_async *s)

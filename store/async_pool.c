@@ -68,7 +68,7 @@ static void pool_grab(void *impl, const struct pool_shard *at, const struct pool
         else
             redis_cmd_int(&cmd, items[i].seq);
     }
-    redis_conn_call(s->cmd, &script_pool_grab, &cmd, on_grab, call);
+    store__call(s, &script_pool_grab, &cmd, on_grab, call);
 }
 
 static void pool_outbox_del(void *impl, const struct pool_shard *at, const char *const *ids,
@@ -82,7 +82,7 @@ static void pool_outbox_del(void *impl, const struct pool_shard *at, const char 
     redis_cmd_strs(&cmd, "XDEL", key_pool(s->ns, at, "outbox").s, (char *)NULL);
     for (uint32_t i = 0; i < n; i++)
         redis_cmd_str(&cmd, ids[i]);
-    redis_conn_call(s->cmd, NULL, &cmd, NULL, NULL);
+    store__call(s, NULL, &cmd, NULL, NULL);
 }
 
 struct sums_call {
@@ -146,7 +146,7 @@ static void pool_sums(void *impl, const char *code, uint32_t shards, pool_sums_f
 
         redis_cmd_strs(&cmd, "HMGET", key_pool(s->ns, &at, "state").s, "granted", "fen",
                        "sold_out_at", "n", (char *)NULL);
-        redis_conn_call(s->cmd, NULL, &cmd, on_sums, call);
+        store__call(s, NULL, &cmd, on_sums, call);
     }
 }
 
@@ -179,7 +179,7 @@ static void pool_allowed(void *impl, const char *code, pool_allowed_fn done, voi
     call->done = done;
     call->arg = arg;
     redis_cmd_strs(&cmd, "GET", key_rain(s->ns, "allow", code).s, (char *)NULL);
-    redis_conn_call(s->cmd, NULL, &cmd, on_allowed, call);
+    store__call(s, NULL, &cmd, on_allowed, call);
 }
 
 struct next_call {
@@ -216,7 +216,7 @@ static void pool_next_seq(void *impl, const struct pool_shard *at, int64_t user_
     call->arg = arg;
     redis_cmd_strs(&cmd, "HGET", key_pool(s->ns, at, "users").s, (char *)NULL);
     redis_cmd_int(&cmd, user_id);
-    redis_conn_call(s->cmd, NULL, &cmd, on_next, call);
+    store__call(s, NULL, &cmd, on_next, call);
 }
 
 void store__pool_init(struct store_async *s)

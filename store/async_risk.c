@@ -66,7 +66,7 @@ void store_async_risk_counts(struct store_async *s, const char *name, int64_t wi
         put_id(&cmd, counts[i].id);
         redis_cmd_int(&cmd, counts[i].delta);
     }
-    redis_conn_call(s->cmd, &script_risk_counts, &cmd, on_totals, call_new(n, done, arg));
+    store__call(s, &script_risk_counts, &cmd, on_totals, call_new(n, done, arg));
 }
 
 void store_async_risk_crowd(struct store_async *s, uint64_t address, int64_t window, int64_t ttl_ms,
@@ -83,5 +83,5 @@ void store_async_risk_crowd(struct store_async *s, uint64_t address, int64_t win
     redis_cmd_int(&cmd, ttl_ms);
     for (uint32_t i = 0; i < n; i++)
         put_id(&cmd, users[i]);
-    redis_conn_call(s->cmd, &script_risk_crowd, &cmd, on_totals, call_new(1, done, arg));
+    store__call(s, &script_risk_crowd, &cmd, on_totals, call_new(1, done, arg));
 }

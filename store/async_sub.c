@@ -22,6 +22,10 @@ void store__bus_subscribe(void *impl, const char *room_id)
         RR_ASSERT(rr_slice_copy(rr_slice_str(room_id), r->id, sizeof(r->id)));
         HASH_ADD_STR(s->rooms, id, r);
     }
+    if (s->cluster) {
+        store__cluster_subscribe(s->cluster, r);
+        return;
+    }
     if (!s->up)
         return; /* with all others when both connections are up */
     redis_cmd_strs(&cmd, "SUBSCRIBE", key_room(s->ns, room_id, "ch").s, (char *)NULL);
@@ -38,8 +42,12 @@ void store__bus_unsubscribe(void *impl, const char *room_id)
     if (!r)
         return;
     HASH_DEL(s->rooms, r);
-    redis_cmd_strs(&cmd, "UNSUBSCRIBE", key_room(s->ns, room_id, "ch").s, (char *)NULL);
-    redis_conn_post(s->sub, &cmd);
+    if (s->cluster) {
+        store__cluster_unsubscribe(s->cluster, r);
+    } else {
+        redis_cmd_strs(&cmd, "UNSUBSCRIBE", key_room(s->ns, room_id, "ch").s, (char *)NULL);
+        redis_conn_post(s->sub, &cmd);
+    }
     free(r);
 }
 
@@ -49,6 +57,10 @@ void store__bus_resubscribe(struct store_async *s)
     struct sub_room *r = NULL;
     struct sub_room *next = NULL;
 
+    if (s->cluster) {
+        store__cluster_resubscribe(s->cluster);
+        return;
+    }
     redis_cmd_strs(&cmd, "SUBSCRIBE", key_global(s->ns, "users").s, key_global(s->ns, "control").s,
                    key_echo(s->ns, s->worker_name).s, (char *)NULL);
     HASH_ITER (hh, s->rooms, r, next) {
@@ -114,6 +126,14 @@ static void on_message(struct store_async *s, struct rr_slice channel, struct rr
     if (err)
         log_warn("bus_message_malformed", "%.*s, %zu bytes", (int)channel.len, channel.p,
                  bytes.len);
+}
+
+void store__bus_on_message(struct store_async *s, const redisReply *reply)
+{
+    struct rr_slice channel = reply_slice(reply->element[1]);
+
+    if (!s->closing && channel.len > 0)
+        on_message(s, channel, reply_slice(reply->element[2]));
 }
 
 void store__bus_on_push(void *arg, const redisReply *reply)

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "redis_link.h"
+#include "sentinel.h"
 
 enum {
     BACKOFF_MIN_MS = 50,
@@ -20,7 +21,7 @@ struct call {
     redis_done_fn done;
     void *arg;
     const struct store_script *script;
-    struct redis_cmd cmd; /* of a script, for EVAL after NOSCRIPT */
+    struct redis_cmd cmd; /* of a script, for EVAL after NOSCRIPT; in a cluster of every call */
     uint64_t offset;      /* of its first byte in the link's stream */
     int64_t sent_us;
     int64_t deadline_us;
@@ -52,6 +53,10 @@ struct redis_conn {
     const struct call *overdue; /* seen late in the last tick */
     struct call_list inflight;
     struct call_list deferred; /* answers that must not be given inside redis_conn_call */
+    struct call_list held;     /* not sent yet: it connects for the first time */
+    uint32_t held_n;
+    bool asking;       /* this link goes to a sentinel */
+    uint32_t sentinel; /* which one is asked next */
     struct rr_buf out;
     uint64_t out_offset; /* stream offset of out's first byte; before it everything was handed to
                             the link */
@@ -147,6 +152,18 @@ static int64_t backoff_us(uint32_t failures)
     return ms * 500 + (int64_t)(r % (uint32_t)(ms * 500));
 }
 
+static void refuse_held(struct redis_conn *c)
+{
+    struct call *k = NULL;
+
+    while ((k = list_pop(&c->held)) != NULL) {
+        k->err = RR_UNAVAILABLE;
+        list_push(&c->deferred, k);
+    }
+    c->held_n = 0;
+    wake(c);
+}
+
 /* Whatever state it is in: the link goes, every call in flight is answered, the next connect is
  * planned. */
 static void drop(struct redis_conn *c, const char *why)
@@ -168,6 +185,7 @@ static void drop(struct redis_conn *c, const char *why)
     c->retry_us = now_us(c) + backoff_us(c->failures++);
     c->overdue = NULL;
     c->broken = false;
+    refuse_held(c);
     for (struct call *k = lost.head; k; k = k->next)
         k->err = k->offset >= c->out_offset ? RR_UNAVAILABLE : RR_PENDING;
     rr_buf_clear(&c->out);
@@ -194,12 +212,26 @@ static void defer(struct redis_conn *c, struct call *k, enum rr_err err)
     wake(c);
 }
 
+/* ASKING has an answer of its own, before that of k. */
+static void push_asking(struct redis_conn *c, const struct call *k)
+{
+    struct call *a = call_new(NULL, NULL, NULL);
+
+    a->internal = true;
+    a->offset = k->offset;
+    a->deadline_us = k->deadline_us;
+    list_push(&c->inflight, a);
+    c->counters.outstanding++;
+}
+
 /* Appends k's command to the stream; false when it does not fit any more. */
 static bool enqueue(struct redis_conn *c, struct call *k, const struct redis_cmd *cmd)
 {
     size_t before = c->out.len;
 
     k->offset = c->out_offset + before;
+    if (cmd->asking)
+        rr_buf_puts(&c->out, REDIS_ASKING);
     if (!c->out.failed)
         redis_cmd_write(cmd, k->script, k->evaled, &c->out);
     if (c->out.failed) {
@@ -208,10 +240,19 @@ static bool enqueue(struct redis_conn *c, struct call *k, const struct redis_cmd
         return false;
     }
     k->deadline_us = now_us(c) + c->opts.timeout_ms * 1000;
+    if (cmd->asking)
+        push_asking(c, k);
     list_push(&c->inflight, k);
     c->counters.outstanding++;
     wake(c);
     return true;
+}
+
+/* A call that a redirection brought to a server nobody has met: it may wait for the login, which has a deadline. */
+static bool holds(const struct redis_conn *c)
+{
+    return c->opts.redirect && !c->closing && !c->was_up && c->failures == 0 &&
+           c->held_n < c->opts.outstanding_max;
 }
 
 void redis_conn_call(struct redis_conn *c, const struct store_script *script, struct redis_cmd *cmd,
@@ -219,6 +260,13 @@ void redis_conn_call(struct redis_conn *c, const struct store_script *script, st
 {
     struct call *k = call_new(done, arg, script);
 
+    if (holds(c)) {
+        k->cmd = *cmd;
+        *cmd = (struct redis_cmd){0};
+        list_push(&c->held, k);
+        c->held_n++;
+        return;
+    }
     if (c->state != CONN_UP || c->closing || c->counters.outstanding >= c->opts.outstanding_max ||
         redis_link_queued(c->link) > QUEUED_MAX_BYTES) {
         redis_cmd_fini(cmd);
@@ -232,11 +280,24 @@ void redis_conn_call(struct redis_conn *c, const struct store_script *script, st
         return;
     }
     c->counters.calls++;
-    if (script)
+    if (script || c->opts.redirect)
         k->cmd = *cmd;
     else
         redis_cmd_fini(cmd);
     *cmd = (struct redis_cmd){0};
+}
+
+static void send_held(struct redis_conn *c)
+{
+    struct call *k = NULL;
+
+    while ((k = list_pop(&c->held)) != NULL) {
+        k->sent_us = now_us(c);
+        c->counters.calls++;
+        if (!enqueue(c, k, &k->cmd))
+            defer(c, k, RR_UNAVAILABLE);
+    }
+    c->held_n = 0;
 }
 
 void redis_conn_post(struct redis_conn *c, struct redis_cmd *cmd)
@@ -298,7 +359,40 @@ static void on_login(void *arg, enum rr_err err, const redisReply *reply)
         c->counters.reconnects++;
     c->was_up = true;
     log_info("redis_up", "%s", c->client_name);
+    send_held(c);
     set_up(c, true);
+}
+
+/* Sentinels may be late: who they name says itself whether it is the primary. */
+static void on_role(void *arg, enum rr_err err, const redisReply *reply)
+{
+    struct redis_conn *c = arg;
+
+    if (!err && !sentinel_is_primary(reply))
+        drop(c, "no primary");
+    else
+        on_login(arg, err, reply);
+}
+
+static void open_link(struct redis_conn *c, const char *host, uint16_t port);
+
+static void on_sentinel(void *arg, enum rr_err err, const redisReply *reply)
+{
+    struct redis_conn *c = arg;
+    struct redis_addr primary;
+
+    if (c->closing || !c->asking || c->state != CONN_LOGIN)
+        return; /* dropped meanwhile */
+    if (!err)
+        err = sentinel_answer(reply, &primary);
+    if (err) {
+        drop(c, "the sentinel knows no primary");
+        return;
+    }
+    c->asking = false;
+    redis_link_drop(&c->link);
+    rr_buf_clear(&c->out);
+    open_link(c, primary.host, primary.port);
 }
 
 static bool is_push(const redisReply *r)
@@ -319,8 +413,14 @@ static bool eval_again(struct redis_conn *c, struct call *k, const redisReply *r
 static void on_error_reply(struct redis_conn *c, struct call *k, const redisReply *reply)
 {
     enum rr_err kind = redis_error_kind(reply->str, reply->len);
+    struct rr_slice text = rr_slice_of(reply->str, (size_t)reply->len);
     uint64_t suppressed = 0;
 
+    if (c->opts.redirect && !k->internal &&
+        c->opts.redirect(c->opts.arg, text, k->script, &k->cmd, k->done, k->arg)) {
+        free(k);
+        return;
+    }
     if (rr_ratelog_pass(&c->log, now_us(c), 1000000, &suppressed))
         log_error("redis_error", "%s: %s: %.*s (%llu more)", c->client_name,
                   k->script ? k->script->name : "command", (int)reply->len, reply->str,
@@ -328,6 +428,8 @@ static void on_error_reply(struct redis_conn *c, struct call *k, const redisRepl
     finish(c, k, kind == RR_NOT_FOUND ? RR_UNAVAILABLE : kind, NULL);
     if (c->state == CONN_LOGIN)
         drop(c, "login refused");
+    else if (c->opts.sentinel_master && text.len > 9 && memcmp(text.p, "READONLY ", 9) == 0)
+        drop(c, "the primary became a replica");
 }
 
 static bool on_reply(void *arg, redisReply *reply)
@@ -342,6 +444,9 @@ static bool on_reply(void *arg, redisReply *reply)
             c->opts.push(c->opts.arg, reply);
         goto out;
     }
+    if (c->opts.refused && c->state == CONN_UP && reply->type == REDIS_REPLY_ERROR && !c->closing &&
+        c->opts.refused(c->opts.arg, rr_slice_of(reply->str, (size_t)reply->len)))
+        goto out;
     k = list_pop(&c->inflight);
     if (!k || (c->opts.subscriber && c->state == CONN_UP && reply->type == REDIS_REPLY_ERROR)) {
         free(k);
@@ -360,9 +465,9 @@ out:
     return c->link == link;
 }
 
-static void login_step(struct redis_conn *c, struct redis_cmd *cmd)
+static void login_step(struct redis_conn *c, struct redis_cmd *cmd, redis_done_fn done)
 {
-    struct call *k = call_new(on_login, c, NULL);
+    struct call *k = call_new(done, c, NULL);
 
     k->internal = true;
     c->login_left++;
@@ -378,28 +483,37 @@ static void on_connected(void *arg)
     c->state = CONN_LOGIN;
     c->heard_us = now_us(c);
     c->login_left = 0;
+    if (c->asking) {
+        sentinel_question(&cmd, c->opts.sentinel_master);
+        login_step(c, &cmd, on_sentinel);
+        return;
+    }
     if (c->url.password[0]) {
         redis_cmd_str(&cmd, "AUTH");
         if (c->url.user[0])
             redis_cmd_str(&cmd, c->url.user);
         redis_cmd_str(&cmd, c->url.password);
-        login_step(c, &cmd);
+        login_step(c, &cmd, on_login);
     }
     if (c->url.db) {
         redis_cmd_str(&cmd, "SELECT");
         redis_cmd_int(&cmd, c->url.db);
-        login_step(c, &cmd);
+        login_step(c, &cmd, on_login);
     }
     redis_cmd_strs(&cmd, "CLIENT", "SETNAME", c->client_name, (char *)NULL);
-    login_step(c, &cmd);
+    login_step(c, &cmd, on_login);
+    if (c->opts.sentinel_master) {
+        redis_cmd_str(&cmd, "ROLE");
+        login_step(c, &cmd, on_role);
+    }
     for (uint32_t i = 0; !c->opts.subscriber && store_scripts[i]; i++) {
         redis_cmd_strs(&cmd, "SCRIPT", "LOAD", (char *)NULL);
         redis_cmd_arg(&cmd, rr_slice_of(store_scripts[i]->src, store_scripts[i]->len));
-        login_step(c, &cmd);
+        login_step(c, &cmd, on_login);
     }
     /* While Redis loads its data it accepts a login but no PING. */
     redis_cmd_str(&cmd, "PING");
-    login_step(c, &cmd);
+    login_step(c, &cmd, on_login);
 }
 
 static void on_broken(void *arg, const char *why)
@@ -431,7 +545,7 @@ static void on_gone(void *arg)
     try_free(c);
 }
 
-static void connect_now(struct redis_conn *c)
+static void open_link(struct redis_conn *c, const char *host, uint16_t port)
 {
     struct redis_link_events events = {.arg = c,
                                        .connected = on_connected,
@@ -442,8 +556,21 @@ static void connect_now(struct redis_conn *c)
     c->state = CONN_CONNECTING;
     c->deadline_us = now_us(c) + c->opts.timeout_ms * 1000;
     c->links++;
-    if (redis_link_open(&c->link, c->opts.loop, c->url.host, c->url.port, c->attempt++, &events))
+    if (redis_link_open(&c->link, c->opts.loop, host, port, c->attempt++, &events))
         drop(c, "name lookup refused");
+}
+
+static void connect_now(struct redis_conn *c)
+{
+    const struct redis_addr *sentinel = &c->url.seeds[c->sentinel % c->url.seeds_n];
+
+    c->asking = c->opts.sentinel_master != NULL;
+    if (!c->asking) {
+        open_link(c, c->url.host, c->url.port);
+        return;
+    }
+    c->sentinel++; /* another one each time, so that a dead one costs one attempt */
+    open_link(c, sentinel->host, sentinel->port);
 }
 
 /* A tick that finds the oldest call late may itself be late (the process was stopped): replies may
@@ -499,6 +626,7 @@ void redis_conn_create(struct redis_conn **out, const struct redis_conn_opts *op
     c->opts.client_name = NULL;
     list_init(&c->inflight);
     list_init(&c->deferred);
+    list_init(&c->held);
     RR_ASSERT(uv_timer_init(opts->loop, &c->tick) == 0 && uv_idle_init(opts->loop, &c->idle) == 0);
     c->tick.data = c;
     c->idle.data = c;
@@ -555,6 +683,10 @@ void redis_conn_close(struct redis_conn *c, void (*closed)(void *arg), void *arg
     c->closed_arg = arg;
     while ((k = list_pop(&c->inflight)) != NULL) {
         k->err = k->offset >= c->out_offset ? RR_UNAVAILABLE : RR_PENDING;
+        list_push(&c->deferred, k);
+    }
+    while ((k = list_pop(&c->held)) != NULL) {
+        k->err = RR_UNAVAILABLE;
         list_push(&c->deferred, k);
     }
     c->state = CONN_WAITING;

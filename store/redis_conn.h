@@ -33,9 +33,16 @@ struct redis_conn_opts {
     int64_t timeout_ms;
     uint32_t outstanding_max;
     bool subscriber; /* no scripts; array replies that are pushes go to push() */
+    const char *sentinel_master; /* borrowed; not NULL: url's addresses are sentinels, asked at every connect */
     void *arg;
     void (*state)(void *arg, bool up);
     void (*push)(void *arg, const redisReply *reply);
+    /* Of a subscriber, an error as the answer to what was posted. False, or NULL: the connection is dropped. */
+    bool (*refused)(void *arg, struct rr_slice error);
+    /* Of a cluster's node; calls wait then while it connects for the first time. An error reply: true if the call goes on
+     * elsewhere, with what cmd holds; else it ends with the error. */
+    bool (*redirect)(void *arg, struct rr_slice error, const struct store_script *script,
+                     struct redis_cmd *cmd, redis_done_fn done, void *done_arg);
     void (*latency)(void *arg, int64_t us);
     void *latency_arg;
 };

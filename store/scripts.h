@@ -31,6 +31,7 @@ extern const struct store_script script_user_total_max;
 extern const struct store_script script_risk_counts;
 extern const struct store_script script_risk_crowd;
 extern const struct store_script script_room_push;
+extern const struct store_script script_room_say;
 extern const struct store_script script_room_load;
 extern const struct store_script script_room_count;
 extern const struct store_script script_room_delivery;

@@ -4,6 +4,7 @@
 
 #include <uthash.h>
 
+#include "async_cluster.h"
 #include "keys.h"
 #include "redis_conn.h"
 #include "replies.h"
@@ -24,9 +25,15 @@ enum {
 struct sub_room {
     UT_hash_handle hh;
     char id[RR_ROOM_ID_MAX + 1];
+    /* In a cluster: */
+    uint16_t slot;
+    bool acked;
+    struct cluster_node *at; /* where it is subscribed; NULL: nowhere */
+    int64_t since_us;        /* when it was last heard, or its joins were answered */
 };
 
 struct store_async {
+    struct store_cluster *cluster; /* instead of cmd and sub; NULL: one server */
     struct redis_conn *cmd;
     struct redis_conn *sub;
     struct pool_grab pool;
@@ -36,6 +43,7 @@ struct store_async {
     struct sub_room *rooms; /* what must be subscribed, whatever the connections do */
     char *ns;
     char *worker_name;
+    char *sentinel_master; /* NULL: none are asked */
     uint32_t outbox_max;
     uint32_t conns; /* not closed yet */
     bool up;
@@ -44,6 +52,18 @@ struct store_async {
     void *closed_arg;
 };
 
+/* To the server, or to whoever of the cluster has the key. As redis_conn_call(). */
+static inline void store__call(struct store_async *s, const struct store_script *script,
+                               struct redis_cmd *cmd, redis_done_fn done, void *arg)
+{
+    if (s->cluster)
+        store__cluster_call(s->cluster, script, cmd, done, arg);
+    else
+        redis_conn_call(s->cmd, script, cmd, done, arg);
+}
+
+/* Both connections, or enough of the cluster, came up or went down. */
+void store__set_up(struct store_async *s, bool up);
 void store__pool_init(struct store_async *s);
 void store__bus_init(struct store_async *s);
 void store__bus_subscribe(void *impl, const char *room_id);
@@ -51,12 +71,15 @@ void store__bus_unsubscribe(void *impl, const char *room_id);
 /* Subscribes users, control and every room again. */
 void store__bus_resubscribe(struct store_async *s);
 void store__bus_on_push(void *arg, const redisReply *reply);
+/* A message of any channel. */
+void store__bus_on_message(struct store_async *s, const redisReply *reply);
 void store__bus_fini(struct store_async *s);
 
-/* Arguments of room_push behind its keys, for both sides. final is 0 or 1. */
+/* Arguments of room_push behind its keys, for both sides. final is 0 or 1. sharded: in a cluster, where a room is heard at
+ * its slot's primary. */
 void store__room_push_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
                            const char *biz_code, struct rr_slice payload, const char *keep_code,
-                           bool final);
+                           bool final, bool sharded);
 void store__room_count_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
                             const char *worker, uint32_t members, uint64_t life,
                             const struct delivery *d);

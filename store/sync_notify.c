@@ -22,7 +22,8 @@ enum rr_err store_sync_push_room(struct store_sync *s, const char *room_id, cons
 
     if (payload.len > RR_PAYLOAD_MAX_BYTES)
         return RR_TOO_BIG;
-    store__room_push_args(&cmd, s->ns, room_id, biz_code, payload, keep_code, final != 0);
+    store__room_push_args(&cmd, s->ns, room_id, biz_code, payload, keep_code, final != 0,
+                          s->cluster != NULL);
     err = sync__call(s, &script_room_push, &cmd, &r);
     if (err)
         return err;

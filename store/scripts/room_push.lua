@@ -2,6 +2,7 @@
 -- KEYS  1 meta  2 log  3 live  4 done
 -- ARGV  1 channel  2 new epoch (16 hex)  3 biz code  4 payload  5 keep code or ''  6 final (0 or 1)
 --       7 cap of the log  8 ended rains to keep  9 TTL of a silent room's keys, seconds
+--       10 1: sharded pub/sub, where the server has it (a cluster; the channel is in the keys' slot)
 -- Returns {epoch, seq}
 -- The epoch changes when the room is new, and when another run of Redis answers: it may have lost the last messages,
 -- and their numbers must not be given out twice. A log of another epoch is dropped, the rains' states stay.
@@ -29,5 +30,8 @@ end
 for i = 1, 4 do
     redis.call('EXPIRE', KEYS[i], ARGV[9])
 end
-redis.call('PUBLISH', ARGV[1], epoch .. '|' .. seq .. '|' .. ARGV[3] .. '|' .. ARGV[4])
+local message = epoch .. '|' .. seq .. '|' .. ARGV[3] .. '|' .. ARGV[4]
+if ARGV[10] ~= '1' or type(redis.pcall('SPUBLISH', ARGV[1], message)) ~= 'number' then
+    redis.call('PUBLISH', ARGV[1], message)
+end
 return {epoch, seq}

@@ -65,6 +65,7 @@
     X(redis_calls_total, COUNTER, "commands and scripts sent")                                     \
     X(redis_errors_total, COUNTER, "error replies and lost calls")                                 \
     X(redis_reconnects_total, COUNTER, "times the connection came up again")                       \
+    X(redis_redirects_total, COUNTER, "MOVED and ASK of a cluster that were followed")             \
     X(redis_call_seconds, HISTOGRAM, "sent to reply")                                              \
     X(pushes_up, GAUGE, "1 when what the worker publishes to itself comes back")                   \
     X(pushes_lost_total, COUNTER, "times the subscriber connection brought no push any more")      \

@@ -25,6 +25,7 @@ struct store_counters {
     uint64_t calls;      /* commands and scripts sent */
     uint64_t errors;     /* error replies and lost calls */
     uint64_t reconnects; /* times a connection came up again */
+    uint64_t redirects;  /* MOVED and ASK of a cluster that were followed */
     uint32_t outstanding;
     bool up; /* both connections are up */
 };
