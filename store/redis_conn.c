@@ -439,7 +439,7 @@ static bool on_reply(void *arg, redisReply *reply)
     struct call *k = NULL;
 
     c->heard_us = now_us(c);
-    if (c->opts.subscriber && is_push(reply)) {
+    if (c->opts.subscriber && c->state == CONN_UP && is_push(reply)) {
         if (!c->closing)
             c->opts.push(c->opts.arg, reply);
         goto out;
