@@ -33,7 +33,8 @@ struct redis_conn_opts {
     int64_t timeout_ms;
     uint32_t outstanding_max;
     bool subscriber; /* no scripts; array replies that are pushes go to push() */
-    const char *sentinel_master; /* borrowed; not NULL: url's addresses are sentinels, asked at every connect */
+    const char *
+        sentinel_master; /* borrowed; not NULL: url's addresses are sentinels, asked at every connect */
     void *arg;
     void (*state)(void *arg, bool up);
     void (*push)(void *arg, const redisReply *reply);

@@ -95,9 +95,9 @@ static void grabs_reach_the_shard_of_their_slot(void **state)
 
         open_plain(sync_side, &at, 3, 1);
         assert_int_equal(grab_until(&at, 7, RR_OK), RR_OK);
-        assert_int_equal(redis_do_int(&cluster.nodes[owner], "HGET %s granted",
-                                      key_pool("t1_", &at, "state").s),
-                         1);
+        assert_int_equal(
+            redis_do_int(&cluster.nodes[owner], "HGET %s granted", key_pool("t1_", &at, "state").s),
+            1);
         seen[owner]++;
     }
     for (uint32_t i = 0; i < CLUSTER_TEST_NODES; i++)
@@ -147,9 +147,9 @@ static void push(const char *room)
     uint64_t epoch = 0;
     uint64_t seq = 0;
 
-    assert_int_equal(store_sync_push_room(sync_side, room, "X", rr_slice_str("\xc0"), NULL, 0,
-                                          &epoch, &seq),
-                     RR_OK);
+    assert_int_equal(
+        store_sync_push_room(sync_side, room, "X", rr_slice_str("\xc0"), NULL, 0, &epoch, &seq),
+        RR_OK);
 }
 
 static void hear_and_move(const char *room)
