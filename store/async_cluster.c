@@ -332,8 +332,7 @@ static void on_push(void *arg, const redisReply *reply)
     }
     r = room_of(c, reply);
     if (!r && n == c->wide && rr_slice_eq_str(kind, "subscribe") && c->s->events.echo &&
-        rr_slice_eq_str(reply_slice(reply->element[1]),
-                        key_echo(c->s->ns, c->s->worker_name).s))
+        rr_slice_eq_str(reply_slice(reply->element[1]), key_echo(c->s->ns, c->s->worker_name).s))
         c->s->events.echo(c->s->events.arg, 0);
     if (!r || r->at != n)
         return;
