@@ -1,4 +1,5 @@
 /* saga_look.c - notices that Redis is another one, or was wiped, and arms recoveries. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,8 +58,10 @@ static enum rr_err arm_others(struct saga *s, const struct pool_epochs *now)
     enum rr_err err = db_open(l->db);
 
     for (uint32_t i = 0; i < now->n; i++) {
-        strncat(runs, i ? "," : "", 1);
-        strncat(runs, now->of[i].rid, POOL_RUN_LEN);
+        size_t used = strlen(runs);
+
+        snprintf(runs + used, sizeof(runs) - used, "%s%.*s", i ? "," : "", POOL_RUN_LEN,
+                 now->of[i].rid);
     }
 
     if (!err)
