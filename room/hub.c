@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { FANOUT_WARM = 16 };
+
 struct count_ticket {
     struct hub *hub;
     char room_id[RR_ROOM_ID_MAX + 1];
@@ -130,12 +132,31 @@ static void members_compact(struct room *r)
     r->members_n = n;
 }
 
+/* Reads what sending to the next members will read. One after the other each send would wait for memory several times: in a
+ * large room nothing of a member is in the cache. */
+static void fanout_warm(const struct room *r, const struct fanout *job)
+{
+    const struct transport *t = r->hub->opts.transport;
+    uint32_t left = job->n - job->done;
+
+    for (uint32_t i = 0; i < FANOUT_WARM && i < left; i++) {
+        struct session *s = r->members[(job->start + job->done + i) % job->n];
+
+        if (s)
+            __builtin_prefetch(&s->out);
+        if (s && t->warm)
+            t->warm(s->conn);
+    }
+}
+
 /* Sends to at most *budget members; true when the job is done. */
 static bool fanout_slice(struct room *r, struct fanout *job, uint32_t *budget)
 {
     while (*budget > 0 && job->done < job->n) {
         struct session *s = r->members[(job->start + job->done) % job->n];
 
+        if (job->done % FANOUT_WARM == 0)
+            fanout_warm(r, job);
         job->done++;
         if (!s)
             continue;

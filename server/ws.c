@@ -114,6 +114,12 @@ static enum rr_err transport_write_now(void *impl, void *conn, struct rr_frame *
     return err;
 }
 
+static void transport_warm(void *conn)
+{
+    if (lws_partial_buffered(((struct ws_conn *)conn)->wsi))
+        return; /* the answer does not matter yet */
+}
+
 static void transport_want_write(void *impl, void *conn)
 {
     (void)impl;
@@ -651,6 +657,7 @@ enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
         .write_now = transport_write_now,
         .want_write = transport_want_write,
         .close = transport_close,
+        .warm = transport_warm,
     };
     ws->origins = origins_of(w->conf);
     err = tls_load(&ws->tls, w->conf, message, sizeof(message));

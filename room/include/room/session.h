@@ -35,6 +35,8 @@ struct transport {
     void (*want_write)(void *impl, void *conn);
     /* Asks for the close handshake; asynchronous. */
     void (*close)(void *impl, void *conn, enum close_code code);
+    /* Only reads, so that write_now() soon after finds the socket's state in the cache; NULL: nothing to read. */
+    void (*warm)(void *conn);
 };
 
 /* What the limits know of a session (server/limiter.h); opaque here. */
