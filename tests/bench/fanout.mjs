@@ -46,15 +46,20 @@ export async function fanoutAt(o, steps) {
       swarms.push(await startSwarm({url: stack.wsUrl, tokens, conns: n - there}));
       there = n;
       const passes = (await passesOf(stack, n, (o.runs * 5 * (o.secs + 2) + 60) * 1000));
-      await sleep(300);
-      const seen = await Promise.all(swarms.map((s) => s.seen()));
+      const sent = passes.filter((p) => p.way !== "paced").reduce((a, p) => a + p.frames - p.refused, 0)
+        + passes.filter((p) => p.way === "paced").reduce((a, p) => a + p.frames, 0);
+      // The last broadcast is still on its way when the worker has said "end".
+      let seen = [];
+      for (let i = 0; i < 50 && seen.reduce((a, s) => a + s.pushes, 0) < sent; i += 1) {
+        await sleep(200);
+        seen = await Promise.all(swarms.map((s) => s.seen()));
+      }
       const stamps = new Map();
       for (const [stamp, count, , last] of seen.flatMap((s) => s.each)) {
         const b = stamps.get(stamp) ?? {n: 0, last: 0};
         stamps.set(stamp, {n: b.n + count, last: Math.max(b.last, last)});
       }
       const last = [...stamps.values()].filter((b) => b.n === n).map((b) => b.last);
-      const sent = passes.filter((p) => p.way !== "paced").reduce((a, p) => a + p.frames - p.refused, 0) + stamps.size * n;
       const got = seen.reduce((a, s) => a + s.pushes, 0);
       const bytes = seen.reduce((a, s) => a + s.bytes, 0);
       const result = {
