@@ -5,6 +5,8 @@ import {LEVELS, PACKET} from "./rain-field.js";
 
 const SPRITE_FILES = ["img/packet.svg", "img/packet-ingot.svg", "img/packet-gold.svg"];
 const NODES_MAX = 48;
+/** Pixels per point at most: what falls is never looked at long enough for more, and each costs time in every frame. */
+const DENSITY_MAX = 1.5;
 const WHOLE_TURN = 2 * Math.PI;
 
 /** Sprites are drawn once for each size they fall in: while it rains pixels are only copied. */
@@ -26,7 +28,7 @@ export class CanvasPaint {
   }
 
   resize({w, h}, low) {
-    this.#dpr = low ? 1 : Math.min(globalThis.devicePixelRatio || 1, 2);
+    this.#dpr = low ? 1 : Math.min(globalThis.devicePixelRatio || 1, DENSITY_MAX);
     this.#canvas.width = Math.round(w * this.#dpr);
     this.#canvas.height = Math.round(h * this.#dpr);
     this.#sprites.clear();
