@@ -396,7 +396,15 @@ test("no canvas: the packets are elements, and can be grabbed", async () => {
 test("a slow device gets a low mode of 30 frames a second", async () => {
   const v = await viewer({init: () => {
     const real = globalThis.requestAnimationFrame.bind(globalThis);
-    globalThis.requestAnimationFrame = (fn) => setTimeout(() => real(fn), 40);
+    const wanted = new Set();
+    let last = 0;
+    globalThis.requestAnimationFrame = (fn) => {
+      const id = ++last;
+      wanted.add(id);
+      setTimeout(() => real((now) => wanted.delete(id) && fn(now)), 40);
+      return id;
+    };
+    globalThis.cancelAnimationFrame = (id) => wanted.delete(id);
   }});
   begin({});
   await opened(v);
