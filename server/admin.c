@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "canary.h"
 #include "conf_share.h"
+#include "supervisor.h"
 #include "sweeper.h"
 
 #include <fcntl.h>
@@ -14,7 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TICK_MS = 1000, DRAIN_KAFKA_MS = 3000, TOKEN_MIN_BYTES = 16 };
+enum {
+    HAND_OVER_US = 3000000, /* longer than MySQL may take */
+    TICK_MS = 1000,
+    DRAIN_KAFKA_MS = 3000,
+    TOKEN_MIN_BYTES = 16
+};
 
 /* ---- probing the dependencies [thread], once a second ---- */
 
@@ -172,16 +178,27 @@ static void on_tick(uv_timer_t *t)
     if (ready && !was)
         log_notice("ready", "every dependency is there");
     rr_buf_fini(&text);
-    if (getppid() != a->parent) /* the supervisor is gone */
-        stop(a);
+    if (getppid() != a->parent ||
+        (a->leave_at_us && rr_mono_us(rr_clock_system()) >= a->leave_at_us))
+        stop(
+            a); /* the supervisor is gone, or another generation is there and what was asked is answered */
 }
 
 /* Once: the workers leave, /readyz says so. Twice: they are gone. */
-static void on_sigterm(uv_signal_t *sig, int signum)
+static void on_signal(uv_signal_t *sig, int signum)
 {
     struct admin *a = sig->data;
 
-    (void)signum;
+    if (signum == SIGUSR1) {
+        admin_http_accept(a->http);
+        return;
+    }
+    /* SIGUSR2: another generation answers on the same socket. */
+    if (signum == SIGUSR2) {
+        a->leave_at_us = rr_mono_us(rr_clock_system()) + HAND_OVER_US;
+        admin_http_stop(a->http);
+        return;
+    }
     if (a->draining)
         stop(a);
     a->draining = true;
@@ -252,6 +269,8 @@ static void admin_stop(struct admin *a)
     uv_timer_stop(&a->tick);
     uv_close((uv_handle_t *)&a->tick, NULL);
     uv_close((uv_handle_t *)&a->sigterm, NULL);
+    uv_close((uv_handle_t *)&a->sigusr1, NULL);
+    uv_close((uv_handle_t *)&a->sigusr2, NULL);
     uv_close((uv_handle_t *)&a->sighup, NULL);
     /* Jobs end first (a sweep may still submit its deletes, which are refused), then their answers
      * have nowhere to go. */
@@ -291,10 +310,18 @@ int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *m
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the supervisor says when to leave */
     uv_timer_init(&a->loop, &a->tick);
     uv_signal_init(&a->loop, &a->sigterm);
+    uv_signal_init(&a->loop, &a->sigusr1);
+    uv_signal_init(&a->loop, &a->sigusr2);
     a->tick.data = a;
     a->sigterm.data = a;
+    a->sigusr1.data = a;
+    a->sigusr2.data = a;
     uv_timer_start(&a->tick, on_tick, 0, TICK_MS);
-    uv_signal_start(&a->sigterm, on_sigterm, SIGTERM);
+    uv_signal_start(&a->sigterm, on_signal, SIGTERM);
+    uv_signal_start(&a->sigusr1, on_signal, SIGUSR1);
+    uv_signal_start(&a->sigusr2, on_signal, SIGUSR2);
+    if (!getenv(CHILD_HOLD_ENV))
+        admin_http_accept(a->http);
     uv_signal_init(&a->loop, &a->sighup);
     a->sighup.data = a;
     uv_signal_start(&a->sighup, on_sighup, SIGHUP);

@@ -32,17 +32,20 @@ struct admin {
     uv_loop_t loop;
     uv_timer_t tick;
     uv_signal_t sigterm;
+    uv_signal_t sigusr1;
+    uv_signal_t sigusr2;
     uv_signal_t sighup;
     struct db_pool *db;
     struct producer *producer;
     struct admin_http *http;
     struct sweeper *sweeper;
     struct admin_probe probe;
-    char *api_token; /* NULL: the API is off */
-    bool was_ready;  /* every dependency was there once */
-    bool draining;   /* the workers leave */
-    bool stopping;   /* they are gone */
-    pid_t parent;    /* the supervisor */
+    char *api_token;     /* NULL: the API is off */
+    bool was_ready;      /* every dependency was there once */
+    bool draining;       /* the workers leave */
+    bool stopping;       /* they are gone */
+    pid_t parent;        /* the supervisor */
+    int64_t leave_at_us; /* another generation answers; 0: none */
 };
 
 int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *mapping,

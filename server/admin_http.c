@@ -285,9 +285,18 @@ enum rr_err admin_http_create(struct admin_http **out, struct admin *a, int list
         return RR_SYSTEM;
     h->poll.data = h;
     uv_poll_init(&a->loop, &h->poll, listen_fd);
-    uv_poll_start(&h->poll, UV_READABLE, on_acceptable);
     *out = h;
     return RR_OK;
+}
+
+void admin_http_accept(struct admin_http *h)
+{
+    uv_poll_start(&h->poll, UV_READABLE, on_acceptable);
+}
+
+void admin_http_stop(struct admin_http *h)
+{
+    uv_poll_stop(&h->poll);
 }
 
 void admin_http_close(struct admin_http *h)

@@ -21,6 +21,9 @@ struct admin_request {
 
 RR_MUST_CHECK enum rr_err admin_http_create(struct admin_http **out, struct admin *a,
                                             int listen_fd);
+/* Accepts nobody before, and nobody after. */
+void admin_http_accept(struct admin_http *h);
+void admin_http_stop(struct admin_http *h);
 void admin_http_close(struct admin_http *h); /* the loop must run on; then admin_http_free() */
 void admin_http_free(struct admin_http *h);
 

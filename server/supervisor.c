@@ -11,6 +11,7 @@
 #include "risk/address.h"
 #include "risk_guard.h"
 #include "tls.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +55,11 @@ struct supervisor {
     bool stopping;
     uint32_t stops; /* signals to stop so far */
     bool admin_stops;
-    int64_t leave_at_us; /* when the listening sockets are shut */
+    bool accepts;            /* children accept; false: a new generation that is not ready yet */
+    struct inherited before; /* what the generation before us handed down */
+    struct upgrade_taken took;
+    struct upgrade upgrade; /* the generation after us, while it starts */
+    int64_t leave_at_us;    /* when the listening sockets are shut */
     int64_t kill_at_us;
     int signal_fd;
     int conf_fd; /* conf as children get it */
@@ -94,6 +99,8 @@ static void child_exec(const struct supervisor *s, const struct child *c)
     env_int(CHILD_SLOT_ENV, c->slot);
     env_int(CHILD_LISTEN_FD_ENV, c->listen_fd);
     env_int(CHILD_METRICS_FD_ENV, s->metrics.fd);
+    if (!s->accepts)
+        setenv(CHILD_HOLD_ENV, "1", 1);
     fcntl(s->conf_fd, F_SETFD, 0);
     env_int(CHILD_CONF_FD_ENV, s->conf_fd);
     env_int(CHILD_LIMITS_FD_ENV, s->limits.fd);
@@ -206,7 +213,8 @@ static void listeners_leave(struct supervisor *s)
 
         if (c->listen_fd < 0)
             continue;
-        if (!listener_refuse_new(c->listen_fd))
+        /* Of a generation that never accepted the sockets are not its own. */
+        if (s->accepts && !listener_refuse_new(c->listen_fd))
             log_warn("listener", "%s: who connects just now may be reset", strerror(errno));
         close(c->listen_fd);
         c->listen_fd = -1;
@@ -306,6 +314,91 @@ static void conf_reload(struct supervisor *s)
     signal_children(s, SIGHUP);
 }
 
+/* ---- another generation ---- */
+
+static void upgrade_begin(struct supervisor *s)
+{
+    int fds[UPGRADE_SOCKETS_MAX];
+    const struct child *admin = &s->children[s->n - 1];
+    const int ours[] = {s->metrics.fd, s->limits.fd, -1}; /* of this generation's layout */
+
+    if (s->upgrade.pid || !s->accepts) {
+        log_warn("upgrade_failed", "another one is under way");
+        return;
+    }
+    for (uint32_t i = 0; i + 1 < s->n; i++)
+        fds[i] = s->children[i].listen_fd;
+    if (upgrade_start(&s->upgrade, s->argv, fds, s->n - 1, admin->listen_fd, ours) != RR_OK) {
+        log_error("upgrade_failed", "%s", strerror(errno));
+        return;
+    }
+    log_notice("upgrade", "%s is started as pid %d", s->argv[0], (int)s->upgrade.pid);
+}
+
+/* The others accept now: who is here moves over, each in his slot. */
+static void hand_over(struct supervisor *s, const struct upgrade_taken *taken)
+{
+    s->stopping = true;
+    s->stops = 1;
+    s->leave_at_us = now_us() + s->conf->drain_ready_wait_ms * 1000;
+    s->kill_at_us = now_us() + (s->conf->drain_timeout_ms + KILL_AFTER_MS) * 1000;
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct child *c = &s->children[i];
+        bool theirs = i == s->n - 1 ? taken->admin : i < taken->workers;
+
+        if (theirs && c->listen_fd >= 0) {
+            close(c->listen_fd);
+            c->listen_fd = -1;
+        }
+        if (c->pid)
+            kill(c->pid, theirs ? SIGUSR2 : SIGTERM);
+    }
+    s->admin_stops = taken->admin;
+}
+
+static void upgrade_go_on(struct supervisor *s)
+{
+    struct upgrade_taken taken;
+    pid_t pid = s->upgrade.pid;
+    enum upgrade_state state = pid ? upgrade_poll(&s->upgrade, &taken) : UPGRADE_WAITS;
+
+    if (state == UPGRADE_FAILED) {
+        log_error("upgrade_failed", "pid %d ended or was not ready within %d s: this one stays",
+                  (int)pid, UPGRADE_READY_MS / 1000);
+    } else if (state == UPGRADE_READY) {
+        log_notice("upgraded", "pid %d has taken over, this one leaves", (int)pid);
+        hand_over(s, &taken);
+    }
+}
+
+static void pid_write(const struct supervisor *s)
+{
+    const char *path = s->conf->server_pid_file;
+    struct rr_buf tmp = {0};
+    FILE *f = NULL;
+
+    if (!path[0])
+        return;
+    rr_buf_printf(&tmp, "%s.%d", path, (int)getpid());
+    f = fopen(tmp.p, "we");
+    if (!f || fprintf(f, "%d\n", (int)getpid()) < 0 || fclose(f) != 0 || rename(tmp.p, path) != 0)
+        log_error("pid_file", "%s: %s", path, strerror(errno));
+    rr_buf_fini(&tmp);
+}
+
+/* A new generation is ready: it accepts from here on. */
+static void accept_all(struct supervisor *s)
+{
+    if (s->accepts || s->metrics.slots[s->n - 1].ready != 1)
+        return;
+    s->accepts = true;
+    signal_children(s, SIGUSR1);
+    pid_write(s);
+    inherited_ready(&s->before, &s->took);
+    log_notice("took_over", "pid %d, %u of %u public sockets", (int)getpid(), s->took.workers,
+               s->n - 1);
+}
+
 static void signals_read(struct supervisor *s)
 {
     struct signalfd_siginfo info;
@@ -315,6 +408,8 @@ static void signals_read(struct supervisor *s)
             stop_begin(s);
         else if (info.ssi_signo == SIGHUP && !s->stopping)
             conf_reload(s);
+        else if (info.ssi_signo == SIGUSR2 && !s->stopping)
+            upgrade_begin(s);
     }
     for (;;) {
         int status = 0;
@@ -341,8 +436,8 @@ static int listeners_open(struct supervisor *s)
     int64_t port = s->conf->server_port;
     int64_t admin_port = s->conf->admin_port;
 
-    if ((port && !listener_port_is_free(s->conf->server_host, port)) ||
-        (admin_port && !listener_port_is_free(s->conf->admin_host, admin_port))) {
+    if (s->accepts && ((port && !listener_port_is_free(s->conf->server_host, port)) ||
+                       (admin_port && !listener_port_is_free(s->conf->admin_host, admin_port)))) {
         log_error("port_taken", "%s:%d or %s:%d is in use or no address of this machine",
                   s->conf->server_host, (int)port, s->conf->admin_host, (int)admin_port);
         return -1;
@@ -355,7 +450,15 @@ static int listeners_open(struct supervisor *s)
         c->slot = (int)i;
         c->backoff_ms = RESTART_MIN_MS;
         c->host = admin ? s->conf->admin_host : s->conf->server_host;
-        c->listen_fd = listener_open(c->host, admin ? &admin_port : &port);
+        c->listen_fd = admin ? inherited_take_admin(&s->before, c->host, admin_port)
+                             : inherited_take(&s->before, c->host, port);
+        if (c->listen_fd >= 0) {
+            *(admin ? &admin_port : &port) = listener_port(c->listen_fd);
+            s->took.workers += !admin;
+            s->took.admin = s->took.admin || admin;
+        } else {
+            c->listen_fd = listener_open(c->host, admin ? &admin_port : &port);
+        }
         c->port = admin ? admin_port : port;
         if (c->listen_fd < 0) {
             log_error("listen_failed", "%s: %s", c->role, strerror(errno));
@@ -364,6 +467,7 @@ static int listeners_open(struct supervisor *s)
     }
     log_notice("listening", "public=%s:%d admin=%s:%d", s->conf->server_host, (int)port,
                s->conf->admin_host, (int)admin_port);
+    inherited_drop(&s->before);
     return 0;
 }
 
@@ -372,10 +476,13 @@ static void run(struct supervisor *s)
     struct pollfd pfd = {.fd = s->signal_fd, .events = POLLIN};
 
     while (!s->stopping || !all_ended(s)) {
-        if (!s->stopping)
-            restart_due(s);
-        else
+        if (s->stopping) {
             stop_go_on(s);
+        } else {
+            restart_due(s);
+            upgrade_go_on(s);
+            accept_all(s);
+        }
         poll(&pfd, 1, 100);
         signals_read(s);
     }
@@ -409,7 +516,9 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR2);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    s.accepts = !inherited_read(&s.before);
     s.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (risk_key_make(&s) != RR_OK || rr_metrics_mapping_create(s.n, &s.metrics) != RR_OK ||
         conf_share_create(&s.conf_fd) != RR_OK || conf_publish(&s) != RR_OK ||
@@ -417,6 +526,8 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv)
         free(s.children);
         return 1;
     }
+    if (s.accepts)
+        pid_write(&s);
     run(&s);
     log_notice("stopped", "all children ended");
     rr_metrics_mapping_close(&s.metrics);

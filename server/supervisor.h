@@ -7,7 +7,7 @@
 
 #include "base/conf.h"
 
-/* Runs until SIGTERM or SIGINT (once: everybody is asked to leave, twice: at once, three times:
+/* SIGUSR2: upgrade.h. Runs until SIGTERM or SIGINT (once: everybody is asked to leave, twice: at once, three times:
  * killed). argv is this program's, passed to the children. */
 int supervisor_main(struct rr_conf *conf, int argc, char **argv);
 

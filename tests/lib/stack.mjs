@@ -67,11 +67,13 @@ function iniText(conf) {
 
 /** A child program whose output is kept, and whose end is known. */
 class Program {
-  constructor(name, args, dir, env = {}) {
+  #pid = 0; // of the generation after the one we started
+
+  constructor(name, args, dir, env = {}, o = {}) {
     this.name = name;
     this.lines = [];
     this.exit = null; // {code, signal}
-    this.child = spawn(program(name), args, {
+    this.child = spawn(o.file ?? program(name), args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: {...process.env, ...sanitizerEnv(dir), ...env},
     });
@@ -93,10 +95,23 @@ class Program {
     });
   }
 
-  get pid() { return this.child.pid; }
+  get pid() { return this.#pid || this.child.pid; }
+
+  /** SIGUSR2: resolves with true when another process took over: it is this program from then on. */
+  async upgrade(timeoutMs = START_MS) {
+    const old = this.pid;
+    const from = this.lines.length;
+    process.kill(old, "SIGUSR2");
+    const event = await until(() => `the upgrade of pid ${old} ends; ${this.tail()}`, () =>
+      this.events(from).find((e) => e.event === "upgraded" || e.event === "upgrade_failed"), {timeoutMs});
+    if (event.event === "upgrade_failed") return false;
+    this.#pid = Number(/pid (\d+)/.exec(event.msg)[1]);
+    return true;
+  }
+
   tail() { return `${this.name}:\n${this.lines.slice(-LOG_LINES_IN_ERROR).join("\n")}`; }
-  events() {
-    return this.lines.flatMap((line) => {
+  events(from = 0) {
+    return this.lines.slice(from).flatMap((line) => {
       try {
         return [JSON.parse(line)];
       } catch {
@@ -105,15 +120,21 @@ class Program {
     });
   }
 
+  #kill(name) {
+    try {
+      process.kill(this.pid, name);
+    } catch { /* gone already */ }
+  }
+
   async signal(name, timeoutMs = STOP_MS) {
     if (this.exit) return this.exit;
-    this.child.kill(name);
+    this.#kill(name);
     let timer;
     const late = new Promise((resolve) => { timer = setTimeout(() => resolve(null), timeoutMs); });
     const exit = await Promise.race([this.exited, late]);
     clearTimeout(timer);
     if (exit) return exit;
-    this.child.kill("SIGKILL");
+    this.#kill("SIGKILL");
     await this.exited;
     throw new Error(`did not end within ${timeoutMs} ms of ${name}: ${this.tail()}`);
   }
@@ -228,8 +249,9 @@ class Stack {
     if (code !== 0) throw new Error(`redrainctl migrate ended with ${code}: ${stderr || stdout}`);
   }
 
-  async startServer() {
-    const server = new Program(this.#o.program ?? "redrain-server", ["--config", this.configFile], this.dir, this.#env("server"));
+  /** file: another program than ours, e.g. a script that starts it. */
+  async startServer({file} = {}) {
+    const server = new Program(this.#o.program ?? "redrain-server", ["--config", this.configFile], this.dir, this.#env("server"), {file});
     this.#server = server;
     this.#programs.push(server);
     const ports = await until(() => `redrain-server listens; ${server.tail()}`, () => {

@@ -39,6 +39,8 @@
       "WebSocket PING to each client")                                                             \
     X(server, idle_timeout_ms, INT, "90000", 1000, 3600000, "ms", RELOAD,                          \
       "a client silent for this long is closed with 4012")                                         \
+    X(server, pid_file, STR, "", 0, 4000, "", RESTART,                                             \
+      "file with the supervisor's process id, written again by an upgrade; empty: none")           \
     X(drain, ready_wait_ms, INT, "2000", 0, 300000, "ms", RELOAD,                                  \
       "/readyz is 503 for this long before the listeners close, so that a balancer sees it")       \
     X(drain, spread_ms, INT, "10000", 0, 300000, "ms", RELOAD,                                     \
