@@ -47,8 +47,17 @@ struct sockets *sockets_create(struct worker *w, void (*kill)(void *wsi))
 
 void sockets_destroy(struct sockets *t)
 {
+    struct client_socket *s = NULL;
+    struct client_socket *tmp = NULL;
+
     if (!t)
         return;
+    for (int i = 0; i < SOCKET_PHASES; i++) {
+        DL_FOREACH_SAFE(t->lists[i], s, tmp)
+        {
+            sockets_close(t, s);
+        }
+    }
     if (t->reserve_fd >= 0)
         close(t->reserve_fd);
     free(t);
@@ -139,6 +148,11 @@ void sockets_close(struct sockets *t, struct client_socket *s)
     free(s);
 }
 
+uint32_t sockets_count(const struct sockets *t)
+{
+    return t->n;
+}
+
 void sockets_phase(struct sockets *t, struct client_socket *s, enum socket_phase phase)
 {
     DL_DELETE(t->lists[s->phase], s);
@@ -172,9 +186,12 @@ static void kill_late(struct sockets *t, enum socket_phase phase, int64_t limit_
 
     while ((s = late(t, phase, limit_ms)) != NULL) {
         rr_metric_add(metric, 1);
+        if (!s->wsi) { /* lws refused it and never spoke of it again */
+            sockets_close(t, s);
+            continue;
+        }
         sockets_phase(t, s, SOCKET_OPEN); /* once; it ends by itself */
-        if (s->wsi)
-            t->kill(s->wsi);
+        t->kill(s->wsi);
     }
 }
 

@@ -38,7 +38,7 @@ struct client_socket {
 
 /* kill: ends a socket at once. */
 struct sockets *sockets_create(struct worker *w, void (*kill)(void *wsi));
-void sockets_destroy(struct sockets *t); /* all must be closed; NULL-safe */
+void sockets_destroy(struct sockets *t); /* after lws is gone; NULL-safe */
 /* Takes the list of trusted proxies from the configuration again. */
 void sockets_reload(struct sockets *t);
 
@@ -54,6 +54,7 @@ bool sockets_refuse_one(struct sockets *t, int listen_fd, bool plain);
 /* The handshake's headers are there: who the client is. RR_FULL: too many from his address. */
 RR_MUST_CHECK enum rr_err sockets_name(struct sockets *t, struct client_socket *s,
                                        struct rr_slice forwarded_for);
+uint32_t sockets_count(const struct sockets *t);
 /* Each 100 ms. */
 void sockets_tick(struct sockets *t);
 

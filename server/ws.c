@@ -49,14 +49,12 @@ struct ws {
     uv_poll_t poll;
     bool poll_open;
     int listen_fd;
-    uint32_t sockets;
     void *loops[1];
     struct lws_http_mount mount;
     char *origins;        /* ",a,b," */
     struct tls *tls;      /* NULL: plain */
     SSL_CTX *tls_context; /* the vhost's */
     struct rr_ratelog origin_log;
-    struct client_socket *adopting; /* lws may end it before it is ours */
 };
 
 static struct ws *ws_of(struct lws *wsi)
@@ -381,9 +379,6 @@ static void on_destroyed(struct ws *ws, struct lws *wsi)
     if (!socket)
         return;
     lws_set_opaque_user_data(wsi, NULL);
-    if (socket == ws->adopting)
-        ws->adopting = NULL;
-    ws->sockets--;
     sockets_close(ws->worker->sockets, socket);
 }
 
@@ -456,16 +451,10 @@ static void adopt(struct ws *ws, int fd, const struct sockaddr *peer)
         sockets_refuse(fd, !ws->tls);
         return;
     }
-    ws->sockets++;
-    ws->adopting = socket;
+    /* NULL: lws closes it, and tells us (on_destroyed) now, later, or, when it made nothing of it, never. */
     wsi = lws_adopt_descriptor_vhost_via_info(&how);
-    if (wsi) {
+    if (wsi)
         socket->wsi = wsi;
-    } else if (ws->adopting) { /* lws closed it */
-        ws->sockets--;
-        sockets_close(ws->worker->sockets, socket);
-    }
-    ws->adopting = NULL;
 }
 
 /* At most n; false when no more is there. */
@@ -530,7 +519,7 @@ bool ws_accepting(const struct ws *ws)
 
 uint32_t ws_sockets(const struct ws *ws)
 {
-    return ws->sockets;
+    return sockets_count(ws->worker->sockets);
 }
 
 /* ---- life ---- */
