@@ -177,9 +177,10 @@ void session_set_state(struct session *s, enum session_state state, struct room 
         s->table->opts.left_room(s->table->opts.arg, s);
         s->room = NULL;
     }
-    if (from == SESSION_NEW && state == SESSION_AUTHED)
+    /* Guests are nobody: one list of all of them would be long. */
+    if (from == SESSION_NEW && state == SESSION_AUTHED && s->user_id)
         user_index_add(s);
-    if (from != SESSION_NEW && state == SESSION_CLOSING)
+    if (from != SESSION_NEW && state == SESSION_CLOSING && s->user_id)
         user_index_remove(s);
     if (state == SESSION_CLOSING)
         queue_abandon(s);

@@ -16,7 +16,8 @@ enum {
     RATE_SAY = 1 << 5,
     RATE_SEND = 1 << 6,
     RATE_JOIN = 1 << 8,
-    MAY_SEND = 1 << 7, /* the token says so, or he is an anchor */
+    MAY_SEND = 1 << 7,    /* the token says so, or he is an anchor */
+    HAS_ACCOUNT = 1 << 9, /* a user of his own, not a guest without a token */
 };
 
 enum { FRAME_HEAD_MAX = 14 };
@@ -33,10 +34,11 @@ static const struct row rows[] = {
     {MSG_LEAVE, on_leave, 0},
     {MSG_PING, on_ping, 0},
     {MSG_GRAB, on_grab, NEEDS_ROOM | NOT_GUEST | RATE_GRAB},
-    {MSG_MY_GRANTS, on_my_grants, 0},
+    {MSG_MY_GRANTS, on_my_grants, HAS_ACCOUNT},
     {MSG_SAY, on_say, NEEDS_ROOM | NOT_GUEST | RATE_SAY},
     {MSG_SEND, on_send, NEEDS_ROOM | NOT_GUEST | MAY_SEND | RATE_SEND},
-    {MSG_MY_SENT, on_my_sent, 0},
+    {MSG_MY_SENT, on_my_sent, HAS_ACCOUNT},
+    {MSG_REFRESH, on_refresh, HAS_ACCOUNT},
     {MSG_CREATE, on_create, NEEDS_ROOM | ANCHOR},
     {MSG_PREPARE, on_prepare, NEEDS_ROOM | ANCHOR},
     {MSG_START, on_start, NEEDS_ROOM | ANCHOR},
@@ -124,6 +126,8 @@ static enum rr_err requirements_check(struct worker *w, struct session *s, unsig
     if (s->state == SESSION_NEW && !(needs & ANON_OK))
         return RR_UNAUTHORIZED;
     if ((needs & NOT_GUEST) && s->role == ROLE_GUEST)
+        return RR_NOT_ELIGIBLE;
+    if ((needs & HAS_ACCOUNT) && s->user_id == 0)
         return RR_NOT_ELIGIBLE;
     if ((needs & NEEDS_ROOM) && s->state != SESSION_JOINED) {
         why->reason = "join a room first";

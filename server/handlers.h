@@ -21,6 +21,8 @@ enum rr_err on_say(struct worker *w, struct session *s, const struct msg *m, str
 enum rr_err on_send(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
 enum rr_err on_my_sent(struct worker *w, struct session *s, const struct msg *m,
                        struct refusal *why);
+enum rr_err on_refresh(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why);
 enum rr_err on_create(struct worker *w, struct session *s, const struct msg *m,
                       struct refusal *why);
 enum rr_err on_prepare(struct worker *w, struct session *s, const struct msg *m,

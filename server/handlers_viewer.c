@@ -1,5 +1,4 @@
-/* handlers_viewer.c - what every client may ask: who I am, rooms, heartbeat, grab, my grants, chat.
- */
+/* handlers_viewer.c - what every client may ask: rooms, heartbeat, grab, my grants, chat. */
 #include "handlers.h"
 
 #include "base/alloc.h"
@@ -13,87 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void take_claims(struct session *s, const struct token_claims *c)
-{
-    s->user_id = c->user_id;
-    s->token_exp_s = c->exp_s;
-    s->may_send = c->may_send;
-    s->level = c->level;
-    s->since_s = c->since_s;
-    s->role = c->role == TOKEN_ROLE_ANCHOR  ? ROLE_ANCHOR
-              : c->role == TOKEN_ROLE_GUEST ? ROLE_GUEST
-                                            : ROLE_VIEWER;
-    s->all_rooms = c->all_rooms;
-    s->rooms = c->rooms ? rr_xstrdup(c->rooms) : NULL;
-    memcpy(s->name, c->name, sizeof(s->name));
-}
-
-/* What waited for the user while no socket of his was here. */
-static void user_log_arrived(void *arg, enum rr_err err, const struct room_kept *items, uint32_t n)
-{
-    struct session_ref *ref = arg;
-    struct session *s = session_by_id(ref->worker->sessions, ref->session_id);
-
-    for (uint32_t i = 0; !err && s && i < n; i++) {
-        struct rr_buf b = {0};
-
-        msg_push(&b, NULL, 0, 0, items[i].biz_code, items[i].payload);
-        reply_send(ref->worker, s, &b);
-        rr_buf_fini(&b);
-    }
-    free(ref);
-}
-
-enum rr_err on_hello(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
-{
-    struct token_rules rules = {.audience = w->conf->token_audience,
-                                .leeway_s = w->conf->token_leeway_s,
-                                .now_s = rr_wall_ms(w->clock) / 1000};
-    struct token_claims claims;
-    struct session_ref *ref = NULL;
-    struct rr_buf b = {0};
-    enum rr_err err = RR_OK;
-
-    if (s->state != SESSION_NEW) {
-        why->reason = "HELLO was sent before";
-        return RR_CONFLICT;
-    }
-    if (m->u.hello.has_ver && m->u.hello.ver != RR_PROTOCOL_VERSION) {
-        session_close(s, CLOSE_VERSION);
-        return RR_OK;
-    }
-    err = token_verify(w->keys, m->u.hello.token, &rules, &claims);
-    if (err) {
-        rr_metric_add(&w->metrics->auth_failures_total, 1);
-        session_close(s, err == RR_ENDED ? CLOSE_EXPIRED : CLOSE_BAD_TOKEN);
-        return RR_OK;
-    }
-    take_claims(s, &claims);
-    token_claims_fini(&claims);
-    if (limiter_user_enter(w->limiter, s) != RR_OK) {
-        rr_metric_add(&w->metrics->connections_refused_user_total, 1);
-        session_close(s, CLOSE_CONN_LIMIT);
-        return RR_OK;
-    }
-    session_set_state(s, SESSION_AUTHED, NULL);
-    msg_reply_begin(&b, m->id, RESULT_OK, 5);
-    pack_kv_user(&b, "user", s->user_id);
-    pack_kv_str(&b, "name", s->name);
-    pack_kv_str(&b, "role",
-                s->role == ROLE_ANCHOR  ? "anchor"
-                : s->role == ROLE_GUEST ? "guest"
-                                        : "viewer");
-    pack_kv_bool(&b, "may_send", s->may_send);
-    pack_kv_int(&b, "now", worker_rain_now_ms(w));
-    reply_send(w, s, &b);
-    rr_buf_fini(&b);
-    if (w->bus_up) {
-        ref = session_ref_new(w, s, m->id);
-        w->bus->user_log(w->bus->impl, s->user_id, user_log_arrived, ref);
-    }
-    return RR_OK;
-}
 
 /* A JOIN on its way: in a room with an open rain the user's next seq is read first, one call to
  * Redis. */
@@ -147,7 +65,7 @@ void join_resume(void *worker, struct session *s, uint32_t req_id, const char *r
 
     s->next_known = false;
     rains_each(w->rains, find_open_rain, &q);
-    if (!q.found || !w->bus_up) {
+    if (!q.found || !w->bus_up || s->role == ROLE_GUEST) {
         hub_join(w->hub, s, req_id, room_id, epoch, seq);
         return;
     }

@@ -15,6 +15,7 @@ export const OP = Object.freeze({
   SAY: 7,
   SEND: 8,
   MY_SENT: 9,
+  REFRESH: 10,
   CREATE: 32,
   PREPARE: 33,
   START: 34,

@@ -19,6 +19,7 @@
 //                told twice, tell them apart by (code, seq)
 //   "pending"    {code, seq}: a grab is being confirmed
 //   "clock"      a clock sample came in
+//   "refreshed"  {role, may_send}: a newer token was taken
 //   any biz_code (payload, {room, seq, snapshot}): a push; seq pushes come in order, each once
 
 import {BIZ, CLOSE_INFO, OP, RESULT} from "./constants.js";
@@ -29,6 +30,7 @@ import {Grabber} from "./grabber.js";
 import {Handover} from "./handover.js";
 import {LOCAL, RedrainError} from "./errors.js";
 import {RoomFeed} from "./room-feed.js";
+import {TokenRefresh} from "./token-refresh.js";
 
 export {RedrainError, LOCAL};
 
@@ -66,6 +68,7 @@ export class RedrainClient {
   #helloTimer;
   #pingTimer;
   #goawayTimer;
+  #refresh;
   #handover = null; // the move to another connection that is under way
   #left = new Set(); // functions that end connections left a moment ago
   #connecting = null; // {promise, resolve, reject} of connect()
@@ -78,7 +81,10 @@ export class RedrainClient {
   /**
    * @param {object} o
    * @param {string} o.url          ws:// or wss:// address of the server
-   * @param {string|function} o.token  JWT, or a function returning one (called at each connect)
+   * @param {string|function} [o.token]  JWT, or a function returning one (called at each connect); without one a guest
+   *   comes, where the server lets guests in
+   * @param {function} [o.onTokenExpiring] () => a newer token, asked for before the present one expires, so that the
+   *   connection outlives it; default: token, when that is a function
    * @param {function} [o.WebSocket] constructor; default the global one
    * @param {object} [o.msgpack]    {encode, decode}; default the global MessagePack
    * @param {object} [o.storage]    {getItem, setItem}, e.g. sessionStorage: open grabs outlive a reload
@@ -104,6 +110,13 @@ export class RedrainClient {
       canSend: () => this.#state === "ready" && this.#feed.joined,
       send: (body, onReply) => this.#frames.post(OP.GRAB, body, {onReply, many: true}),
       emit: (name, value) => this.#emit(name, value),
+    });
+    this.#refresh = new TokenRefresh({
+      timers: this.#timers,
+      leftMs: (expires) => expires - (this.clock.serverNow() ?? expires),
+      fetch: o.onTokenExpiring ?? (typeof o.token === "function" ? o.token : undefined),
+      send: (token) => this.request("REFRESH", {token}),
+      done: (token, answer) => this.#refreshed(token, answer),
     });
     this.#feed = new RoomFeed({
       timers: this.#timers,
@@ -293,7 +306,16 @@ export class RedrainClient {
 
   async #helloBody() {
     const {token} = this.#options;
-    return {token: typeof token === "function" ? await token() : token, ver: PROTOCOL_VERSION};
+    const given = typeof token === "function" ? await token() : token;
+    return given === undefined ? {ver: PROTOCOL_VERSION} : {token: given, ver: PROTOCOL_VERSION};
+  }
+
+  /** From here on the newer token counts, also for the next connection. */
+  #refreshed(token, {role, may_send: maySend, left}) {
+    if (typeof this.#options.token !== "function") this.#options.token = token;
+    this.#user = {...this.#user, role, may_send: maySend};
+    this.#emit("refreshed", {role, may_send: maySend});
+    if (left) this.#feed.rejoin(); // will be told that this room is closed to it
   }
 
   async #hello() {
@@ -309,6 +331,7 @@ export class RedrainClient {
       this.#minRetryMs = 0;
       this.#setState("ready");
       this.#ping(PINGS_AT_START - 1);
+      this.#refresh.start(me.expires);
       this.#connecting?.resolve(me);
       this.#connecting = null;
       this.#feed.rejoin();
@@ -343,6 +366,7 @@ export class RedrainClient {
   #drop(code) {
     const socket = this.#socket;
     this.#socket = null;
+    this.#refresh.stop();
     this.#handover?.cancel();
     this.#handover = null;
     for (const timer of [this.#helloTimer, this.#pingTimer, this.#goawayTimer,
@@ -458,6 +482,7 @@ export class RedrainClient {
     this.#listen(socket);
     this.#user = me;
     this.#readySince = this.#now();
+    this.#refresh.start(me.expires);
     if (reply === null || reply.room !== this.#feed.room) this.#feed.rejoin(); // it wants another room by now
     else this.#feed.moved(reply);
     this.#ping(PINGS_AT_START - 1);

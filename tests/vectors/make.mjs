@@ -34,6 +34,8 @@ const requests = [
   c2s("MY_GRANTS", [6, 8, {}]),
   c2s("MY_GRANTS of a rain", [6, 9, {code: CODE}]),
   c2s("SAY", [7, 10, {text: "恭喜发财 🧧"}]),
+  c2s("HELLO of a guest", [1, 25, {ver: 1}]),
+  c2s("REFRESH", [10, 26, {token: "header.claims.signature"}]),
   c2s("CREATE, least", [32, 11, {biz_id: "anchor-1:0001", total: 100000, count: 200}]),
   c2s("CREATE, all fields", [32, 12, {biz_id: "anchor-1:0002", total: 8888888, count: 1000,
     split: "double-mean", limit: 5, lo: 1, hi: 20000, shards: 4, duration_ms: 30000, text: "新年快乐"}]),
@@ -61,8 +63,8 @@ const refused = [
   bad("unknown op", [99, 1, {}], "op"),
   bad("op of the server", [64, 1, {result: 0}], "op"),
   bad("negative op", [-1, 1, {}], "op"),
-  bad("token missing", [1, 1, {}], "token"),
-  bad("token nil", [1, 1, {token: null}], "token"),
+  bad("token missing", [10, 1, {}], "token"),
+  bad("token nil", [10, 1, {token: null}], "token"),
   bad("token empty", [1, 1, {token: ""}], "token"),
   bad("room missing", [2, 1, {epoch: EPOCH, seq: 1}], "room"),
   bad("room too long", [2, 1, {room: "r".repeat(65)}], "room"),
@@ -121,7 +123,8 @@ const unreadable = [
 ];
 
 const replies = [
-  reply("REPLY to HELLO", 1, {result: 0, user: "1001", name: "小明", role: "viewer", may_send: false, now: NOW}),
+  reply("REPLY to HELLO", 1, {result: 0, user: "1001", name: "小明", role: "viewer", may_send: false, expires: NOW + 3600000, now: NOW}),
+  reply("REPLY to REFRESH", 26, {result: 0, role: "viewer", may_send: true, expires: NOW + 7200000}),
   reply("REPLY to JOIN", 2, {result: 0, room: "r1", epoch: EPOCH, seq: 17, recovered: false, online: 3,
     rains: [], next: {}}),
   reply("REPLY to JOIN, recovered", 3, {result: 0, room: "r1", epoch: EPOCH, seq: 18, recovered: true,

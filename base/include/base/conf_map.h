@@ -16,6 +16,8 @@
       "comma list of allowed Origin values, compared exactly; empty: none is allowed")             \
     X(server, allow_no_origin, BOOL, "false", 0, 1, "", RELOAD,                                    \
       "accept handshakes without an Origin header (programs, not browsers)")                       \
+    X(server, guests, BOOL, "false", 0, 1, "", RELOAD,                                             \
+      "HELLO without a token watches: any room, no GRAB, no SAY, no account")                      \
     X(server, tls_cert_file, STR, "", 0, 4000, "", RELOAD,                                         \
       "PEM file with the certificate of the public listener and its chain; empty: no TLS")         \
     X(server, tls_key_file, STR, "", 0, 4000, "", RELOAD,                                          \

@@ -23,6 +23,7 @@
     X(connections_late_idle_total, COUNTER, "")                                                    \
     X(floods_closed_total, COUNTER, "sockets closed with 4005: bytes that are no messages")        \
     X(auth_failures_total, COUNTER, "tokens refused")                                              \
+    X(tokens_refreshed_total, COUNTER, "newer tokens taken on an open connection")                 \
     X(draining, GAUGE, "processes that are leaving")                                               \
     X(ready, GAUGE, "1 when /readyz answers 200")                                                  \
     X(goaways_sent_total, COUNTER, "sockets that were told to leave, each at its time")            \

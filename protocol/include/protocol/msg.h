@@ -64,6 +64,10 @@ struct msg {
             bool has_token, has_ver;
         } hello;
         struct {
+            struct rr_slice token;
+            bool has_token;
+        } refresh;
+        struct {
             struct rr_slice room, epoch;
             int64_t seq;
             bool has_room, has_epoch, has_seq;

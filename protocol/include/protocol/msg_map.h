@@ -14,6 +14,8 @@
     X(SAY, 7, C2S, "room chat")                                                                    \
     X(SEND, 8, C2S, "who may send: a packet into the room or to named users, open at once")        \
     X(MY_SENT, 9, C2S, "what I sent, with what came back")                                         \
+    X(REFRESH, 10, C2S,                                                                            \
+      "a newer token of the same user: the connection outlives the first one's exp")               \
     X(CREATE, 32, C2S, "anchor: create a rain, freezes the money")                                 \
     X(PREPARE, 33, C2S, "anchor: fill the pool")                                                   \
     X(START, 34, C2S, "anchor: start the countdown")                                               \
@@ -31,7 +33,7 @@
 /* Body fields of client messages. Types: STR (slice), INT (int64), BOOL, USER (decimal string ->
  * int64). message    key           type  needed    min  max (bytes for STR, value for INT) */
 #define MSG_FIELD_MAP(X)                                                                           \
-    X(HELLO, hello, token, STR, REQUIRED, 1, 4000)                                                 \
+    X(HELLO, hello, token, STR, OPTIONAL, 1, 4000)                                                 \
     X(HELLO, hello, ver, INT, OPTIONAL, 1, 1000)                                                   \
     X(JOIN, join, room, STR, REQUIRED, 1, RR_ROOM_ID_MAX)                                          \
     X(JOIN, join, epoch, STR, OPTIONAL, 16, 16)                                                    \
@@ -44,6 +46,7 @@
     X(MY_GRANTS, my_grants, before, INT, OPTIONAL, 0, INT64_MAX)                                   \
     X(SAY, say, text, STR, REQUIRED, 1, RR_TEXT_MAX_BYTES)                                         \
     X(MY_SENT, my_sent, before, STR, OPTIONAL, 1, 64)                                              \
+    X(REFRESH, refresh, token, STR, REQUIRED, 1, 4000)                                             \
     X(CREATE, create, biz_id, STR, REQUIRED, 1, RR_BIZ_ID_MAX)                                     \
     X(CREATE, create, total, INT, REQUIRED, INT64_MIN, INT64_MAX)                                  \
     X(CREATE, create, count, INT, REQUIRED, INT64_MIN, INT64_MAX)                                  \

@@ -57,7 +57,7 @@ struct session {
     int64_t level; /* of the token, 0 when it says none */
     int64_t
         since_s; /* when the user registered, seconds since 1970; 0 when the token says nothing */
-    int64_t user_id; /* from the token and from nowhere else */
+    int64_t user_id; /* from the token and from nowhere else; 0: a guest without one */
     int64_t token_exp_s;
     uint64_t address; /* keyed hash of where he comes from; 0: not to be counted */
     char name[RR_NAME_MAX_BYTES + 1];

@@ -356,6 +356,69 @@ static void test_hello_bad_token(void **state)
     assert_int_equal(f->metrics.auth_failures_total, 2);
 }
 
+static void test_guest_without_a_token(void **state)
+{
+    struct unpack_value body;
+    uint32_t logs_n = f->bus.logs_n;
+
+    (void)state;
+    fake_send_empty(f, 3, MSG_HELLO, 5);
+    body = assert_only(3, 5, RESULT_BAD_REQUEST);
+    assert_true(wire_str_is(&body, "field", "token"));
+    f->conf.server_guests = true;
+    fake_send_empty(f, 3, MSG_HELLO, 6);
+    assert_reply(3, -1, 6, RESULT_OK);
+    assert_int_equal(f->people[3]->role, ROLE_GUEST);
+    assert_null(session_by_user(f->w.sessions, 0));
+    assert_int_equal(f->bus.logs_n, logs_n); /* nothing waits for nobody */
+    fake_join(f, 3, "r1");
+    send_full(3, MSG_GRAB, 7);
+    assert_reply(3, -1, 7, RESULT_NOT_ELIGIBLE);
+    send_full(3, MSG_MY_GRANTS, 8);
+    assert_reply(3, -1, 8, RESULT_NOT_ELIGIBLE);
+    send_full(3, MSG_REFRESH, 9);
+    assert_reply(3, -1, 9, RESULT_NOT_ELIGIBLE);
+    fake_disconnect(f, 3);
+}
+
+static void test_refresh(void **state)
+{
+    int64_t exp_s = 0;
+    struct unpack_value body;
+
+    (void)state;
+    send_str(0, MSG_REFRESH, 5, "token", "7 anchor ,r1,r2,");
+    body = assert_only(0, 5, RESULT_OK);
+    assert_true(wire_str_is(&body, "role", "anchor"));
+    assert_false(wire_has(&body, "left"));
+    assert_int_equal(f->people[0]->state, SESSION_JOINED);
+    exp_s = f->people[0]->token_exp_s;
+    send_str(0, MSG_REFRESH, 6, "token", "8 viewer *");
+    assert_reply(0, -1, 6, RESULT_NOT_ELIGIBLE);
+    send_str(0, MSG_REFRESH, 7, "token", "expired");
+    assert_reply(0, -1, 7, RESULT_UNAUTHORIZED);
+    send_str(0, MSG_REFRESH, 8, "token", "nonsense");
+    assert_reply(0, -1, 8, RESULT_UNAUTHORIZED);
+    assert_int_equal(f->people[0]->token_exp_s, exp_s);
+    assert_int_equal(f->people[0]->user_id, 7);
+    assert_int_equal(f->people[0]->role, ROLE_ANCHOR);
+    send_str(0, MSG_REFRESH, 9, "token", "7 viewer ,r2,");
+    assert_reply(0, -1, 9, RESULT_OK);
+    assert_int_equal(f->people[0]->state, SESSION_AUTHED);
+}
+
+/* A JOIN that the older token allowed does not come true after the newer one was taken. */
+static void test_refresh_overtakes_a_join(void **state)
+{
+    (void)state;
+    fake_hello(f, 4, "11 viewer *");
+    send_str(4, MSG_JOIN, 5, "room", "r9"); /* waits for the room's feed */
+    send_str(4, MSG_REFRESH, 6, "token", "11 viewer ,r1,");
+    fake_hello(f, 5, "12 viewer *");
+    fake_join(f, 5, "r9");
+    assert_int_equal(f->people[4]->state, SESSION_AUTHED);
+}
+
 static void test_hello_brings_what_waited(void **state)
 {
     struct room_kept item = {.biz_code = rr_slice_str("GRAB_RESULT"),
@@ -976,6 +1039,9 @@ int main(void)
         TEST(test_hello_twice),
         TEST(test_hello_of_another_version),
         TEST(test_hello_bad_token),
+        TEST(test_guest_without_a_token),
+        TEST(test_refresh),
+        TEST(test_refresh_overtakes_a_join),
         TEST(test_hello_brings_what_waited),
         TEST(test_join_answer),
         TEST(test_join_with_a_position),
