@@ -4,8 +4,11 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
+#include "base/slice.h"
 #include "base/version.h"
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
@@ -158,4 +161,36 @@ void rr_settler_metrics_prometheus(const struct rr_settler_metrics *m, struct rr
     struct slots s = {.p = (const char *)m, .stride = sizeof(*m), .n = 1};
 
     put_rows(out, &s, settler_rows, RR_COUNTOF(settler_rows));
+}
+
+/* The value of a metric in a text: what follows its name at a line's start. */
+static struct rr_slice value_of(const char *text, const char *name)
+{
+    char key[96];
+    int n = snprintf(key, sizeof(key), "\nredrain_%s ", name);
+    const char *at = NULL;
+
+    RR_ASSERT(n > 0 && (size_t)n < sizeof(key));
+    at = strstr(text, key);
+    if (!at)
+        return rr_slice_of("", 0);
+    at += n;
+    return rr_slice_of(at, strcspn(at, "\n"));
+}
+
+void rr_settler_metrics_join(const struct rr_settler_text *texts, uint32_t n, struct rr_buf *out)
+{
+    for (size_t i = 0; n && i < RR_COUNTOF(settler_rows); i++) {
+        const struct metric_row *row = &settler_rows[i];
+
+        rr_buf_printf(out, "# HELP redrain_%s %s\n# TYPE redrain_%s %s\n", row->name, row->help,
+                      row->name, type_names[row->type]);
+        for (uint32_t k = 0; k < n; k++) {
+            struct rr_slice value = value_of(texts[k].text, row->name);
+
+            if (value.len)
+                rr_buf_printf(out, "redrain_%s{settler=\"%s\"} %.*s\n", row->name, texts[k].name,
+                              (int)value.len, value.p);
+        }
+    }
 }

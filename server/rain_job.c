@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "dispatch.h"
 #include "protocol/pack.h"
 #include "rain_reply.h"
@@ -10,6 +11,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { SETTLERS_MAX = 64 }; /* whose numbers are shown */
 
 struct session_ref *session_ref_new(struct worker *w, const struct session *s, uint32_t req_id)
 {
@@ -218,15 +221,35 @@ static void run_saga(struct rain_job *j, struct db_ctx *ctx)
     }
 }
 
-/* [thread] Text the settler leaves in Redis; none when no settler runs. */
+/* [thread] Texts the settlers leave in Redis; none when no settler runs. A name without a text is of one that ended. */
 static void run_settler_metrics(struct rain_job *j, struct db_ctx *ctx)
 {
-    struct rr_slice value;
+    struct rr_settler_text texts[SETTLERS_MAX];
+    store_name names[SETTLERS_MAX];
+    struct rr_buf out = {0};
+    uint32_t names_n = 0;
+    uint32_t n = 0;
+    enum rr_err err = store_sync_kv_names(ctx->store, names, SETTLERS_MAX, &names_n);
 
-    if (store_sync_kv_get(ctx->store, "settler", &value) != RR_OK)
-        return;
-    j->payload = rr_xstrndup(value.p, value.len);
-    j->payload_len = value.len;
+    for (uint32_t i = 0; !err && i < names_n; i++) {
+        struct rr_slice value;
+
+        err = store_sync_kv_get(ctx->store, names[i], &value);
+        if (!err) {
+            memcpy(texts[n].name, names[i], sizeof(texts[n].name));
+            texts[n++].text = rr_xstrndup(value.p, value.len);
+        }
+        if (err == RR_NOT_FOUND)
+            err = store_sync_kv_name(ctx->store, names[i], false);
+    }
+    rr_settler_metrics_join(texts, n, &out);
+    if (out.len && !out.failed) {
+        j->payload = rr_xstrndup(out.p, out.len);
+        j->payload_len = out.len;
+    }
+    while (n)
+        free(texts[--n].text);
+    rr_buf_fini(&out);
 }
 
 /* [thread] The console shows what is left to spend. */

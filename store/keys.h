@@ -29,7 +29,7 @@ struct store_key key_risk(const char *ns, const char *name, int64_t window);
 struct store_key key_user_log(const char *ns, int64_t user_id);
 /* The channel of a worker to itself. */
 struct store_key key_echo(const char *ns, const char *worker);
-/* users, control, settler:lag, settler:metrics:<name> */
+/* users, control, settler:lag, settler:metrics:<name>, settler:names */
 struct store_key key_global(const char *ns, const char *name);
 
 /* The room of a channel name "{room}:ch"; false for another channel. */

@@ -248,6 +248,36 @@ enum rr_err store_sync_kv_get(struct store_sync *s, const char *name, struct rr_
     return lend(s, &cmd, value);
 }
 
+enum rr_err store_sync_kv_name(struct store_sync *s, const char *name, bool there)
+{
+    struct redis_cmd cmd = {0};
+
+    if (!key_name_ok(name))
+        return RR_BAD_REQUEST;
+    redis_cmd_strs(&cmd, there ? "SADD" : "SREM", key_global(s->ns, "settler:names").s, name,
+                   (char *)NULL);
+    return sync__run(s, NULL, &cmd);
+}
+
+enum rr_err store_sync_kv_names(struct store_sync *s, store_name *out, uint32_t max, uint32_t *n)
+{
+    struct redis_cmd cmd = {0};
+    redisReply *r = NULL;
+    enum rr_err err = RR_OK;
+
+    *n = 0;
+    redis_cmd_strs(&cmd, "SMEMBERS", key_global(s->ns, "settler:names").s, (char *)NULL);
+    err = sync__call(s, NULL, &cmd, &r);
+    if (err)
+        return err;
+    for (size_t i = 0; r->type == REDIS_REPLY_ARRAY && i < r->elements && *n < max; i++) {
+        if (reply_text(r->element[i], out[*n], sizeof(store_name)) && key_name_ok(out[*n]))
+            ++*n;
+    }
+    freeReplyObject(r);
+    return RR_OK;
+}
+
 enum rr_err store_sync_room_stats(struct store_sync *s, const char *room_id, struct rr_slice *bytes)
 {
     struct redis_cmd cmd = {0};

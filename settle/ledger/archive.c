@@ -394,6 +394,25 @@ static enum rr_err begin_new(struct ledger *l, struct run *run)
     return err;
 }
 
+/* Refused creates have no rain to go with. */
+static enum rr_err prune_denials(struct ledger *l, struct run *run)
+{
+    uint64_t n = 1;
+    enum rr_err err = RR_OK;
+
+    while (!err && n && !spent(run)) {
+        err = db_open(l->db);
+        if (!err)
+            err = db_stmt(l->db,
+                          "DELETE FROM rp_risk WHERE code IS NULL AND decision = 'deny'"
+                          " AND created_at < ? ORDER BY id LIMIT ?",
+                          DB_ARGS(db_int(run->o->before_ms), db_int(ARCHIVE_ROWS)), &n);
+        run->rows += err ? 0 : (int64_t)n;
+    }
+    run->out->more = run->out->more || (!err && n);
+    return err;
+}
+
 enum rr_err ledger_archive(struct ledger *l, const struct archive_opts *o,
                            struct archive_outcome *out)
 {
@@ -402,5 +421,7 @@ enum rr_err ledger_archive(struct ledger *l, const struct archive_opts *o,
 
     *out = (struct archive_outcome){.moved = 0};
     err = begun(l, &run);
-    return err || out->more ? err : begin_new(l, &run);
+    if (!err && !out->more)
+        err = begin_new(l, &run);
+    return err || out->more ? err : prune_denials(l, &run);
 }

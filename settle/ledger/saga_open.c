@@ -9,7 +9,8 @@
 #include "ledger/room_stats.h"
 #include "saga_impl.h"
 
-enum { PREPARE_LOCK_MS = 30000, PACKETS_PER_PRIMARY = 1000 };
+/* The lock only spares double work: two attempts at once do no harm. Who died with it holds the next one up for that long. */
+enum { PREPARE_LOCK_MS = 5000, PACKETS_PER_PRIMARY = 1000 };
 
 /* Who named no number of shards gets one per server of Redis, if each is worth it: a viewer has one home shard, and a small
  * packet in many shards would be sold out for one and not for the other. */

@@ -17,7 +17,7 @@
 enum {
     PARTS_MAX = 1000,
     DRAIN_PAUSE_MS = 50,
-    TELL_AGAIN_MS = 1500, /* after the fence */
+    TELL_AGAIN_MS = 1500, /* after the fence, and after the end */
     LATER_MS = 1000,      /* what only another process can do; what failed, too */
     STATES_MAX = 8,       /* by one run of the step */
     LOOK_AGAIN = 32       /* tries between two looks at the log's ends while it drains */
@@ -243,6 +243,40 @@ static enum rr_err end_by_policy(struct recovery *c)
     return err;
 }
 
+static enum rr_err arm_tell_tx(struct ledger *l, void *arg)
+{
+    struct recovery *c = arg;
+    struct task again;
+
+    return task_put(l, "tell", c->rain.code, 0, ledger__now_ms() + TELL_AGAIN_MS, &again);
+}
+
+/* That it goes on is told twice, as the pause was: armed first, so that nobody dies in between. */
+static enum rr_err tell_end(struct recovery *c)
+{
+    enum rr_err err = RR_OK;
+
+    if (c->rain.status == RAIN_SENT)
+        err = ledger__tx(c->s->ledger, arm_tell_tx, c);
+    return err ? err : tell(c, c->rain.status == RAIN_SENT ? "OPEN" : "CLOSED");
+}
+
+/* A worker that was still subscribing missed the first one. Another recovery, or the end of the rain, says more by itself. */
+enum rr_err saga__step_tell(struct saga *s, const struct task *t, int64_t *next_at_ms)
+{
+    struct recovery *c = rr_xcalloc(1, sizeof(*c));
+    enum rr_err err = ledger_rain_get(s->ledger, t->code, &c->rain);
+
+    (void)next_at_ms;
+    c->s = s;
+    if (!err)
+        err = fence_read(s->ledger, t->code, &c->fence);
+    if (!err && c->fence.state >= FENCE_DONE && c->rain.status == RAIN_SENT)
+        err = tell(c, "OPEN");
+    free(c);
+    return err == RR_NOT_FOUND ? RR_OK : err;
+}
+
 static bool nothing_granted_anew(struct recovery *c)
 {
     bool quick = true;
@@ -274,7 +308,7 @@ static enum rr_err apply(struct recovery *c)
                   s->pool->mark(s->pool->impl, "notify", c->rain.code, s->owner) != RR_OK)))
         log_info("marker_missing", "rain %s", c->rain.code);
     if (!err)
-        err = tell(c, c->rain.status == RAIN_SENT ? "OPEN" : "CLOSED");
+        err = tell_end(c);
     if (!err)
         rr_fail(RECOVER_REOPENED);
     if (!err)

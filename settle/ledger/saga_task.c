@@ -16,7 +16,7 @@ static const struct {
     {"open", saga__step_open},       {"close", saga__step_close},   {"end", saga__step_end},
     {"result", saga__step_result},   {"cancel", saga__step_cancel}, {"park", saga__step_park},
     {"recover", saga__step_recover}, {"start", saga__step_start},   {"expire", saga__step_expire},
-    {"invite", saga__step_invite},   {"report", saga__step_report},
+    {"invite", saga__step_invite},   {"report", saga__step_report}, {"tell", saga__step_tell},
 };
 
 enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms)

@@ -186,7 +186,9 @@ static void write_metrics(struct tasks *t)
     count_recoveries(t);
     rr_settler_metrics_prometheus(t->metrics, &b);
     if (!err && !b.failed)
-        err = store_sync_kv_set(t->store, "settler", rr_slice_of(b.p, b.len), METRICS_TTL_MS);
+        err = store_sync_kv_set(t->store, t->name, rr_slice_of(b.p, b.len), METRICS_TTL_MS);
+    if (!err)
+        err = store_sync_kv_name(t->store, t->name, true);
     if (err)
         complain(t, "writing metrics", err);
     rr_buf_fini(&b);

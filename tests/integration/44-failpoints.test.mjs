@@ -179,7 +179,7 @@ async function rainThrough(name, {phase, by, spec = "", more = {}, count = 20, s
     if (phase === "prepare") {
       stack.api("POST", `/api/v1/rains/${code}/prepare`, {}).catch(() => {}); // this answer is lost
       await struck("prepare");
-      await stack.redis.del(`${stack.namespace}redpkt:init:lock:{${code}}`); // its 30 s are over
+      await stack.redis.del(`${stack.namespace}redpkt:init:lock:{${code}}`); // its 5 s are over
     }
     await insist("POST", `/api/v1/rains/${code}/prepare`, {});
     assert.equal(await statusOf(code), STATUS.PREPARED);

@@ -173,7 +173,7 @@ test("CLOSE and EXTEND reach every worker's memory within a second", async () =>
 test("a step that keeps failing is counted, and goes on when it can", async () => {
   const rain = await create({start_at: Date.now() + 600_000});
   await stack.sql("UPDATE rp_task SET tries = 50 WHERE biz_id = ?", [`start:${rain.code}`]);
-  const stuck = async () => Number(/^redrain_tasks_stuck (\d+)/m.exec(await (await fetch(`${stack.adminUrl}/metrics`)).text())?.[1] ?? -1);
+  const stuck = async () => Number(/^redrain_tasks_stuck\{[^}]*\} (\d+)/m.exec(await (await fetch(`${stack.adminUrl}/metrics`)).text())?.[1] ?? -1);
   await until("tasks_stuck is 1", async () => (await stuck()) === 1, {timeoutMs: 15_000});
   await stack.must("POST", `/api/v1/rains/${rain.code}/cancel`, {});
   await until("tasks_stuck is 0", async () => (await stuck()) === 0, {timeoutMs: 15_000});

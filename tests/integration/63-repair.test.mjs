@@ -49,7 +49,7 @@ const conflict = (code, {user, no, amount = 25}) => stack.sql(
 
 async function metric(name) {
   const text = await (await fetch(`${stack.adminUrl}/metrics`)).text();
-  return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+  return Number(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, "m").exec(text)?.[1]);
 }
 
 test("clean books need no repair", async () => {

@@ -92,7 +92,7 @@ test("rules change at SIGHUP; a wrong file changes nothing and is told", async (
   const gauges = async () => {
     const text = await (await fetch(`${stack.adminUrl}/metrics`)).text();
     return ["redrain_config_reload_success", "redrain_settler_config_reload_success"]
-      .map((name) => Number(new RegExp(`^${name} (\\d+)`, "m").exec(text)?.[1] ?? -1));
+      .map((name) => Number(new RegExp(`^${name}(?:{[^}]*})? (\\d+)`, "m").exec(text)?.[1] ?? -1));
   };
   const both = (was, wanted) => until(() => `gauges are ${wanted}`, async () => {
     const now = await gauges();

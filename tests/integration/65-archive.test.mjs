@@ -194,7 +194,13 @@ test("marks and denials of an archived rain go, what was held stays", async () =
     }
     await stack.sql("INSERT INTO rp_risk_mark (code, user_id, from_seq, rule, seen, bound, created_at) VALUES (?, 645, 0, 'steady', 1, 1, 1)", [rain]);
   }
+  // Creates that were refused belong to no rain.
+  for (const at of [1, Date.now()]) {
+    await stack.sql("INSERT INTO rp_risk (decision, state, rule, user_id, seen, bound, created_at) VALUES ('deny', 'done', 'anchor_day', 646, 1, 1, ?)", [at]);
+  }
   assert.equal((await archive()).moved, 1);
+  const denied = await stack.sql("SELECT created_at FROM rp_risk WHERE code IS NULL AND user_id = 646");
+  assert.deepEqual(denied.map((r) => Number(r.created_at) > 1), [true]);
   const left = async (rain) => (await stack.sql("SELECT state FROM rp_risk WHERE code = ? ORDER BY id", [rain])).map((r) => r.state);
   assert.deepEqual(await left(code), ["released", "taken"]);
   assert.deepEqual(await left(young), ["done", "done", "released", "taken"]);

@@ -37,7 +37,7 @@ async function startSettlerAs(user) {
 
 async function metric(name) {
   const text = await (await fetch(`${stack.adminUrl}/metrics`)).text();
-  const found = new RegExp(`^redrain_${name} (\\d+)`, "m").exec(text);
+  const found = new RegExp(`^redrain_${name}(?:{[^}]*})? (\\d+)`, "m").exec(text);
   assert.ok(found, `${name} is a metric`);
   return Number(found[1]);
 }

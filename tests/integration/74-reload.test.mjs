@@ -16,7 +16,7 @@ const CHILDREN = 3; // two workers, the admin child
 
 async function gauge(name) {
   const text = await (await fetch(`${stack.adminUrl}/metrics`)).text();
-  return Number(new RegExp(`^redrain_${name} (\\d+)`, "m").exec(text)?.[1] ?? -1);
+  return Number(new RegExp(`^redrain_${name}(?:{[^}]*})? (\\d+)`, "m").exec(text)?.[1] ?? -1);
 }
 
 /** Writes the file, tells the server, resolves when all children took it. */

@@ -74,5 +74,12 @@ uint64_t rr_metrics_book_lost(struct rr_metrics *slot);
 void rr_metrics_prometheus(const struct rr_metrics *slots, uint32_t n, struct rr_buf *out);
 /* The settler's metrics in the same format. */
 void rr_settler_metrics_prometheus(const struct rr_settler_metrics *m, struct rr_buf *out);
+/* Such texts of many settlers as one: each sample once per settler, with its name as label `settler`. What a text does not have
+ * is left out. Names must need no escaping. */
+struct rr_settler_text {
+    char name[65];
+    char *text; /* NUL-terminated */
+};
+void rr_settler_metrics_join(const struct rr_settler_text *texts, uint32_t n, struct rr_buf *out);
 
 #endif

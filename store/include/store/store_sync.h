@@ -10,6 +10,7 @@
 #ifndef STORE_STORE_SYNC_H
 #define STORE_STORE_SYNC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -86,6 +87,12 @@ RR_MUST_CHECK enum rr_err store_sync_kv_set(struct store_sync *s, const char *na
 /* *value is valid until the next call on s. RR_NOT_FOUND: not there or expired. */
 RR_MUST_CHECK enum rr_err store_sync_kv_get(struct store_sync *s, const char *name,
                                             struct rr_slice *value);
+/* Names whose values are looked for: add again is nothing new; drop what has no value any more. */
+RR_MUST_CHECK enum rr_err store_sync_kv_name(struct store_sync *s, const char *name, bool there);
+typedef char store_name[65];
+/* n <= max, in no order; more names than max are left out. */
+RR_MUST_CHECK enum rr_err store_sync_kv_names(struct store_sync *s, store_name *out, uint32_t max,
+                                              uint32_t *n);
 /* One setting of the server ("appendfsync"), for doctor. RR_NOT_FOUND: no such setting, or CONFIG
  * is not allowed. */
 RR_MUST_CHECK enum rr_err store_sync_config_get(struct store_sync *s, const char *name, char *value,

@@ -187,6 +187,39 @@ static void settler_metrics_have_their_own_rows(void **state)
     rr_buf_fini(&out);
 }
 
+static void settlers_are_told_apart_by_a_label(void **state)
+{
+    struct rr_settler_metrics s = {0};
+    struct rr_buf a = {0};
+    struct rr_buf b = {0};
+    struct rr_buf out = {0};
+    struct rr_settler_text texts[3] = {{.name = "one"}, {.name = "two"}, {.name = "older"}};
+    char none[] = "# of another version\n";
+
+    (void)state;
+    rr_metric_add(&s.settled_total, 9);
+    rr_settler_metrics_prometheus(&s, &a);
+    rr_metric_add(&s.settled_total, 3);
+    rr_metric_set(&s.findings, -1);
+    rr_settler_metrics_prometheus(&s, &b);
+    rr_buf_append(&a, "", 1);
+    rr_buf_append(&b, "", 1);
+    texts[0].text = a.p;
+    texts[1].text = b.p;
+    texts[2].text = none;
+    rr_settler_metrics_join(texts, 3, &out);
+    assert_non_null(strstr(out.p, "# TYPE redrain_settled_total counter\n"
+                                  "redrain_settled_total{settler=\"one\"} 9\n"
+                                  "redrain_settled_total{settler=\"two\"} 12\n# HELP"));
+    assert_non_null(strstr(out.p, "redrain_findings{settler=\"two\"} -1\n"));
+    rr_buf_clear(&out);
+    rr_settler_metrics_join(texts, 0, &out);
+    assert_int_equal(out.len, 0);
+    rr_buf_fini(&a);
+    rr_buf_fini(&b);
+    rr_buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +231,7 @@ int main(void)
         cmocka_unit_test(child_shares_the_mapping),
         cmocka_unit_test(attach_refuses_another_layout),
         cmocka_unit_test(settler_metrics_have_their_own_rows),
+        cmocka_unit_test(settlers_are_told_apart_by_a_label),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

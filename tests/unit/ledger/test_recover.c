@@ -159,11 +159,21 @@ static void a_wiped_rain_is_rebuilt_from_the_books(void **state)
     end();
 }
 
+static void assert_state(const struct fake_push *p, const char *want)
+{
+    struct unpack_value map = map_of(p);
+    struct rr_slice is = {0};
+
+    assert_int_equal(unpack_get_str(&map, "state", &is), RR_OK);
+    assert_true(rr_slice_eq_str(is, want));
+}
+
 static void the_room_hears_that_it_pauses_and_goes_on(void **state)
 {
     struct pool_grant g[5];
     struct rain_info r;
     uint32_t configs = 0;
+    uint32_t told = 0;
 
     (void)state;
     begin_recovery();
@@ -185,6 +195,16 @@ static void the_room_hears_that_it_pauses_and_goes_on(void **state)
     recover();
     assert_non_null(fake_push_of(&f, "RED_PACKET_STATE", 1));
     assert_non_null(fake_push_of(&f, "RED_PACKET_CONFIG", configs + 1));
+    /* That it goes on is told twice, too. */
+    while (fake_push_of(&f, "RED_PACKET_STATE", told))
+        told++;
+    assert_state(fake_push_of(&f, "RED_PACKET_STATE", told - 1), "OPEN");
+    run_due(1000);
+    assert_null(fake_push_of(&f, "RED_PACKET_STATE", told));
+    run_due(2500);
+    assert_state(fake_push_of(&f, "RED_PACKET_STATE", told), "OPEN");
+    run_due(4000);
+    assert_null(fake_push_of(&f, "RED_PACKET_STATE", told + 1));
     assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_task WHERE kind = 'recover'"
                                    " AND state = 0"),
                      0);

@@ -151,6 +151,8 @@ static void kv_lag_and_config(void **state)
     struct rr_slice v;
     int64_t lag = 0;
     char text[64];
+    store_name names[2];
+    uint32_t n = 9;
     const struct rain_notify *notify = store_sync_notify(store);
 
     (void)state;
@@ -159,6 +161,24 @@ static void kv_lag_and_config(void **state)
     assert_int_equal(store_sync_kv_get(store, "s1", &v), RR_OK);
     assert_true(rr_slice_eq(v, rr_slice_of("a\0b", 3)));
     assert_true(redis_do_int(&redis, "PTTL t1_settler:metrics:s1") > 0);
+    assert_int_equal(store_sync_kv_names(store, names, 2, &n), RR_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(store_sync_kv_name(store, "s1", true), RR_OK);
+    assert_int_equal(store_sync_kv_name(store, "s1", true), RR_OK);
+    assert_int_equal(store_sync_kv_names(store, names, 2, &n), RR_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(names[0], "s1");
+    assert_int_equal(store_sync_kv_name(store, "s2", true), RR_OK);
+    assert_int_equal(store_sync_kv_name(store, "s3", true), RR_OK);
+    assert_int_equal(store_sync_kv_names(store, names, 2, &n), RR_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(store_sync_kv_name(store, "s 1", true), RR_BAD_REQUEST);
+    for (int i = 1; i <= 3; i++) {
+        snprintf(text, sizeof(text), "s%d", i);
+        assert_int_equal(store_sync_kv_name(store, text, false), RR_OK);
+    }
+    assert_int_equal(store_sync_kv_names(store, names, 2, &n), RR_OK);
+    assert_int_equal(n, 0);
     assert_int_equal(store_sync_kv_set(store, "s 1", v, 60000), RR_BAD_REQUEST);
     assert_int_equal(store_sync_kv_set(store, "s1", v, 0), RR_BAD_REQUEST);
     assert_int_equal(store_sync_settle_lag(store, &lag), RR_NOT_FOUND);
