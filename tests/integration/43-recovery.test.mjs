@@ -32,6 +32,8 @@ async function assertGoesOn({stack, code, tally, watcher, wins}) {
 
 /** Nobody recovers it now: it stays where it is, and everybody is told where. */
 async function assertShown(stack, code) {
+  await until("what the dead settler had sent is done", async () => (await stack.sql("SELECT id FROM information_schema.processlist "
+    + "WHERE db = DATABASE() AND command <> 'Sleep' AND id <> CONNECTION_ID()")).length === 0);
   const rows = await stack.sql("SELECT state, created_at FROM rp_fence WHERE code = ? ORDER BY id", [code]);
   const now = ["begun", "waits", "drains", "applies"][Number(rows.at(-1).state) - 1];
   if (!now) return; // it was faster than the kill
