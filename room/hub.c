@@ -72,6 +72,7 @@ static struct room *room_get(struct hub *h, const char *room_id)
     snprintf(r->id, sizeof(r->id), "%s", room_id);
     r->hub = h;
     r->life = ++h->lives;
+    r->rotate = (uint32_t)(h->opts.seed * (2 * r->life + 1) >> 32);
     r->waiting_tail = &r->waiting;
     r->jobs_tail = &r->jobs;
     r->online_told = -1;
@@ -272,23 +273,38 @@ void hub_leave(struct session *s)
         session_set_state(s, SESSION_AUTHED, NULL);
 }
 
-/* Everything after the client's position, if the log still has all of it. */
+/* Whether the log still has everything after a client's position. */
+static bool log_has_since(const struct room *r, uint64_t epoch, uint64_t seq)
+{
+    if (epoch == 0 || epoch != r->epoch || seq > r->seq || r->seq - seq > ROOM_LOG_MAX)
+        return false;
+    for (uint64_t i = seq + 1; i <= r->seq; i++) {
+        const struct log_item *item = &r->log[i % ROOM_LOG_MAX];
+
+        if (item->seq != i || !item->frame)
+            return false;
+    }
+    return true;
+}
+
+bool hub_recovers(const struct hub *h, const char *room_id, uint64_t epoch, uint64_t seq)
+{
+    const struct room *r = hub__room_find(h, room_id);
+
+    return r && r->feed == FEED_LIVE && log_has_since(r, epoch, seq);
+}
+
 static uint32_t missed_since(struct room *r, uint64_t epoch, uint64_t seq, struct rr_slice *out,
                              bool *recovered)
 {
     uint32_t n = 0;
 
-    *recovered = false;
-    if (epoch == 0 || epoch != r->epoch || seq > r->seq || r->seq - seq > ROOM_LOG_MAX)
-        return 0;
-    for (uint64_t i = seq + 1; i <= r->seq; i++) {
-        struct log_item *item = &r->log[i % ROOM_LOG_MAX];
+    *recovered = log_has_since(r, epoch, seq);
+    for (uint64_t i = seq + 1; *recovered && i <= r->seq; i++) {
+        struct rr_frame *f = r->log[i % ROOM_LOG_MAX].frame;
 
-        if (item->seq != i || !item->frame)
-            return 0;
-        out[n++] = rr_slice_of(rr_frame_payload(item->frame), item->frame->len);
+        out[n++] = rr_slice_of(rr_frame_payload(f), f->len);
     }
-    *recovered = true;
     return n;
 }
 

@@ -27,6 +27,17 @@ void canary_init(struct canary *c, const struct rr_clock *clock, const struct ro
     c->back = c->sent;
 }
 
+/* Every room is subscribed and loaded again: nobody misses what was lost. */
+static void canary_lost(struct canary *c, int64_t now_us, const char *what)
+{
+    if (!c->lost)
+        log_warn("pushes_lost", "%s, the subscriber connection is made anew", what);
+    c->lost = true;
+    c->since_us = now_us;
+    rr_metric_add(&c->metrics->pushes_lost_total, 1);
+    c->bus->resubscribe(c->bus->impl);
+}
+
 void canary_tick(struct canary *c, bool bus_up)
 {
     int64_t now_us = rr_mono_us(c->clock);
@@ -37,15 +48,9 @@ void canary_tick(struct canary *c, bool bus_up)
         return;
     }
     if (now_us - c->since_us > c->reset_after_us) {
-        if (!c->lost)
-            log_warn("pushes_lost", "what this worker publishes does not come back, the "
-                                    "subscriber connection is made anew");
-        c->lost = true;
-        c->since_us = now_us;
         c->reset_after_us = c->reset_after_us * 2 > CANARY_RESET_MAX_US ? CANARY_RESET_MAX_US
                                                                         : c->reset_after_us * 2;
-        rr_metric_add(&c->metrics->pushes_lost_total, 1);
-        c->bus->resubscribe(c->bus->impl);
+        canary_lost(c, now_us, "what this worker publishes does not come back");
     } else if (now_us - c->sent_us[c->sent % CANARY_OPEN_MAX] >= CANARY_EVERY_US) {
         canary_send(c, now_us);
     }
@@ -57,6 +62,7 @@ void canary_echo(struct canary *c, uint64_t number)
     int64_t took_us = now_us - c->sent_us[number % CANARY_OPEN_MAX];
 
     if (number == 0) {
+        c->back = c->sent; /* what is on its way may have passed us by */
         canary_send(c, now_us);
         return;
     }
@@ -64,6 +70,8 @@ void canary_echo(struct canary *c, uint64_t number)
     if (number <= c->back || number > c->sent || c->sent - number >= CANARY_OPEN_MAX ||
         took_us > CANARY_LATE_US)
         return;
+    if (number != c->back + 1)
+        canary_lost(c, now_us, "some of what this worker published did not come back");
     c->back = number;
     c->since_us = now_us;
     c->reset_after_us = CANARY_LATE_US;

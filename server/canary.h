@@ -1,6 +1,7 @@
 /* canary.h - does a push still arrive? Each worker publishes a number to itself through Redis, twice a second, and stamps its
  * slot of the metrics mapping when it comes back: /readyz looks at the stamp (admin.c). A connection can be up, answer every
- * command, and bring no push any more; then the subscriber connection is made anew, again and again, until one brings them.
+ * command, and bring no push any more; then the subscriber connection is made anew, again and again, until one brings them. A
+ * number that is missing among those that come back says that other pushes may be missing too: the same is done at once.
  * Thread: the worker's loop. */
 #ifndef SERVER_CANARY_H
 #define SERVER_CANARY_H

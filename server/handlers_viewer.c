@@ -65,7 +65,10 @@ void join_resume(void *worker, struct session *s, uint32_t req_id, const char *r
 
     s->next_known = false;
     rains_each(w->rains, find_open_rain, &q);
-    if (!q.found || !w->bus_up || s->role == ROLE_GUEST) {
+    /* Who comes back with his position knows his next seq, or repeats an open grab and is told: after a server died all of them
+     * come at once, and Redis is not asked. */
+    if (!q.found || !w->bus_up || s->role == ROLE_GUEST ||
+        hub_recovers(w->hub, room_id, epoch, seq)) {
         hub_join(w->hub, s, req_id, room_id, epoch, seq);
         return;
     }

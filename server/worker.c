@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum {
@@ -191,6 +192,7 @@ static void on_tick(uv_timer_t *t)
     rain_watch_tick(w);
     sockets_tick(w->sockets);
     wheel_turn(w);
+    ws_tick(w->ws);
     canary_tick(&w->canary, w->bus_up);
     if (w->bus_up &&
         (w->offset_rtt_us == INT64_MAX || now_us - w->offset_asked_us > CLOCK_SAMPLE_US)) {
@@ -355,6 +357,14 @@ static enum rr_err worker_connect(struct worker *w)
     return db_pool_create(&w->db, &w->loop, w->conf, w->metrics, w->name);
 }
 
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+
+    RR_ASSERT(getrandom(&seed, sizeof(seed), 0) == sizeof(seed));
+    return seed | 1;
+}
+
 static enum rr_err worker_wire(struct worker *w, int listen_fd)
 {
     enum rr_err err = ws_create(&w->ws, w, listen_fd);
@@ -377,6 +387,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
         .loaded = join_resume,
         .rain_state = rain_watch_state,
         .work = fanout_work,
+        .seed = random_seed(),
         .arg = w,
     });
     w->rains = rains_create();

@@ -48,6 +48,7 @@ struct ws {
     struct transport transport;
     uv_poll_t poll;
     bool poll_open;
+    bool deadlines; /* some were set since the last ws_tick() */
     int listen_fd;
     void *loops[1];
     struct lws_http_mount mount;
@@ -63,6 +64,21 @@ static struct ws *ws_of(struct lws *wsi)
 }
 
 /* ---- transport ---- */
+
+/* When lws gives the socket up. */
+static void set_deadline(struct ws *ws, struct ws_conn *c, int secs)
+{
+    lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, secs);
+    ws->deadlines = true;
+}
+
+/* What is set outside of lws' own callbacks is looked at with lws' next event only, which in a quiet worker may be far away. */
+void ws_tick(struct ws *ws)
+{
+    if (ws->deadlines)
+        lws_cancel_service(ws->context);
+    ws->deadlines = false;
+}
 
 static bool socket_held(void *conn)
 {
@@ -107,7 +123,7 @@ static enum rr_err transport_write_now(void *impl, void *conn, struct rr_frame *
         rr_metric_add(&ws->worker->metrics->short_sends_total, 1);
     if (err == RR_CLOSED) {
         c->broken = true;
-        lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+        set_deadline(ws, c, LWS_TO_KILL_ASYNC);
     }
     return err;
 }
@@ -128,10 +144,9 @@ static void transport_close(void *impl, void *conn, enum close_code code)
 {
     struct ws_conn *c = conn;
 
-    (void)impl;
     c->close_code = code;
     lws_callback_on_writable(c->wsi);
-    lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_GRACE_S);
+    set_deadline(impl, c, CLOSE_GRACE_S);
 }
 
 uint64_t ws_bytes_received(void *conn)
@@ -155,11 +170,10 @@ void ws_ping(struct ws *ws, void *conn)
     /* One byte: lws 4.1.6 does not report PONGs without payload. */
     unsigned char buf[LWS_PRE + 1] = {0};
 
-    (void)ws;
     if (!c->broken && !c->close_code && !c->peer_left && !lws_partial_buffered(c->wsi) &&
         lws_write(c->wsi, buf + LWS_PRE, 1, LWS_WRITE_PING) < 0) {
         c->broken = true;
-        lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+        set_deadline(ws, c, LWS_TO_KILL_ASYNC);
     }
 }
 

@@ -34,6 +34,8 @@ RR_MUST_CHECK enum rr_err ws_reload(struct ws *ws, char *message, size_t cap);
 struct lws *ws_socket(void *conn);
 /* Bytes that came in on the socket so far; 0: not known. */
 uint64_t ws_bytes_received(void *conn);
+/* From the worker's tick: lets lws see the deadlines that were set since the last one. */
+void ws_tick(struct ws *ws);
 /* WebSocket PING. */
 void ws_ping(struct ws *ws, void *conn);
 

@@ -10,6 +10,7 @@ export const HELP = `./dev bench SUITE [options]    the product beside a referen
   lose       grabs of a sold-out rain, beside the same
   storm      CPU per connect + HELLO + JOIN, beside a bare handshake with two echoes
   idle       memory per joined viewer
+  stalled    delay of those who read, with 5 % sockets that take nothing any more, beside without
   growth     fan-out over the size of the room, wins over the size of the pool, CPU per grab over the workers
   overload   twice the measured peak; and 80-15-5
   peers      deliveries per core beside ws, Socket.IO and Centrifugo
@@ -22,7 +23,7 @@ options
   --quick          tiny: shows that it works, measures nothing
   --runs N         alternating rounds; medians count (default 5; settle and pool 3, the best counts)
   --secs N         seconds per pass (4)
-  --members A,B    fanout, peers: members of the room (1000,10000)
+  --members A,B    fanout, peers: members of the room (1000,10000); stalled: the last (1000)
   --conns N        grab, lose, overload: sockets that ask (1000); storm: half way at once (200); idle: viewers (15000)
   --workers N      grab, lose, storm, idle, overload: workers of the server, processes of the echo (1)
   --count N        settle: grants (100000); pool: packets (400000)
@@ -36,7 +37,7 @@ options
 /** Suite: its module. */
 const SUITES = {
   fanout: () => import("./fanout.mjs"), grab: () => import("./grab.mjs"), lose: () => import("./grab.mjs"),
-  storm: () => import("./storm.mjs"), idle: () => import("./idle.mjs"), growth: () => import("./growth.mjs"),
+  storm: () => import("./storm.mjs"), idle: () => import("./idle.mjs"), stalled: () => import("./stalled.mjs"), growth: () => import("./growth.mjs"),
   overload: () => import("./overload.mjs"), peers: () => import("./peers.mjs"), settle: () => import("./settle.mjs"),
   pool: () => import("./pool.mjs"),
 };

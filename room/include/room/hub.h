@@ -50,6 +50,9 @@ struct hub_opts {
      */
     void (*rain_state)(void *arg, const char *room_id, struct rr_slice biz_code,
                        struct rr_slice payload);
+    /* Where the first fan-out of each room starts: not 0, which always starts at the first member (tests), but random, or who
+     * joins a new room first would be served first. */
+    uint64_t seed;
     /* There is fan-out work: call hub_run() soon. */
     void (*work)(void *arg);
     void *arg;
@@ -70,6 +73,8 @@ void hub_on_left(void *hub, struct session *s);
 void hub_join(struct hub *h, struct session *s, uint32_t req_id, const char *room_id,
               uint64_t epoch, uint64_t seq);
 void hub_leave(struct session *s);
+/* Whether a JOIN with this position would be answered with everything after it. */
+bool hub_recovers(const struct hub *h, const char *room_id, uint64_t epoch, uint64_t seq);
 
 /* Room-local frames: not logged, no seq. latest_key 0: must arrive. */
 void hub_push_local(struct hub *h, const char *room_id, struct rr_slice biz_code,

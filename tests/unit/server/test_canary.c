@@ -36,11 +36,16 @@ static void run(int64_t us, bool brings)
 {
     for (int64_t t = 0; t < us; t += TICK) {
         uint64_t before = w.bus.echoed;
+        uint32_t anew = w.bus.resubscribes;
 
         w.clock.now_us += TICK;
         canary_tick(&w.canary, true);
         if (brings && w.bus.echoed != before)
             canary_echo(&w.canary, w.bus.echoed);
+        if (brings && w.bus.resubscribes != anew) {
+            canary_echo(&w.canary, 0);
+            canary_echo(&w.canary, w.bus.echoed);
+        }
     }
 }
 
@@ -86,7 +91,23 @@ static void test_the_connection_is_made_anew_again_and_again(void **state)
     run(1 * S, true);
     assert_true(fresh());
     run(3 * S, false);
-    assert_in_range(w.bus.resubscribes, 11, 15); /* soon again */
+    assert_in_range(w.bus.resubscribes, 11, 16); /* soon again */
+}
+
+static void test_a_missing_number_is_a_missing_push(void **state)
+{
+    (void)state;
+    canary_echo(&w.canary, 0);
+    canary_echo(&w.canary, w.bus.echoed);
+    run(5 * S, true);
+    assert_int_equal(w.bus.resubscribes, 0);
+    run(S, false); /* too short to be red */
+    assert_true(fresh());
+    run(S, true);
+    assert_int_equal(w.bus.resubscribes, 1);
+    run(10 * S, true);
+    assert_int_equal(w.bus.resubscribes, 1);
+    assert_true(fresh());
 }
 
 static void test_a_slow_redis_is_not_silence(void **state)
@@ -96,7 +117,8 @@ static void test_a_slow_redis_is_not_silence(void **state)
     (void)state;
     for (int i = 0; i < 40; i++) { /* each number takes 1.5 s */
         run(S / 2, false);
-        canary_echo(&w.canary, late[i % 3]);
+        if (late[i % 3])
+            canary_echo(&w.canary, late[i % 3]);
         late[i % 3] = w.bus.echoed;
         if (i > 6)
             assert_true(fresh());
@@ -138,6 +160,7 @@ int main(void)
         TEST(test_ready_after_the_first_push),
         TEST(test_red_within_three_seconds),
         TEST(test_the_connection_is_made_anew_again_and_again),
+        TEST(test_a_missing_number_is_a_missing_push),
         TEST(test_a_slow_redis_is_not_silence),
         TEST(test_what_is_not_ours_or_too_old_proves_nothing),
         TEST(test_no_bus_no_numbers),

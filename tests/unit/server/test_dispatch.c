@@ -499,6 +499,30 @@ static void test_join_of_an_open_rain_knows_the_next_seq(void **state)
     assert_int_equal(wire_int(&next, RAIN_A), 2);
 }
 
+static void test_who_comes_back_asks_nobody(void **state)
+{
+    struct unpack_value body;
+    struct rr_buf b = {0};
+
+    (void)state;
+    fake_rain(f, "r1", 2, RAIN_A, fake_now_ms(f) - 10, fake_now_ms(f) + 60000, 3, 1);
+    pack_map(&b, 3);
+    pack_kv_str(&b, "room", "r1");
+    pack_kv_str(&b, "epoch", "0000000000000001");
+    pack_kv_int(&b, "seq", 1);
+    fake_send(f, 0, MSG_JOIN, 9, &b);
+    assert_int_equal(f->nexts_n, 0);
+    body = assert_only(0, 9, RESULT_OK);
+    assert_true(wire_has(&body, "missed"));
+    assert_false(wire_has(&body, "next"));
+    pack_map(&b, 3); /* a position that is not recovered: as without one */
+    pack_kv_str(&b, "room", "r1");
+    pack_kv_str(&b, "epoch", "0000000000000009");
+    pack_kv_int(&b, "seq", 1);
+    fake_send(f, 0, MSG_JOIN, 10, &b);
+    assert_int_equal(f->nexts_n, 1);
+}
+
 static void test_only_the_latest_join_counts(void **state)
 {
     (void)state;
@@ -1046,6 +1070,7 @@ int main(void)
         TEST(test_join_answer),
         TEST(test_join_with_a_position),
         TEST(test_join_of_an_open_rain_knows_the_next_seq),
+        TEST(test_who_comes_back_asks_nobody),
         TEST(test_only_the_latest_join_counts),
         TEST(test_leave_and_ping),
         TEST(test_say),
