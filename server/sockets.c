@@ -139,9 +139,16 @@ struct client_socket *sockets_open(struct sockets *t, const struct sockaddr *pee
     return s;
 }
 
+static void unlist(struct sockets *t, struct client_socket *s)
+{
+    /* utlist: a head without a successor is its own predecessor; the analyzer must be told */
+    RR_ASSERT(s->prev == s || s->next || t->lists[s->phase] != s);
+    DL_DELETE(t->lists[s->phase], s);
+}
+
 void sockets_close(struct sockets *t, struct client_socket *s)
 {
-    DL_DELETE(t->lists[s->phase], s);
+    unlist(t, s);
     limiter_address_leave(t->w->limiter, &s->place);
     limiter_socket_leave(t->w->limiter);
     t->n--;
@@ -155,7 +162,7 @@ uint32_t sockets_count(const struct sockets *t)
 
 void sockets_phase(struct sockets *t, struct client_socket *s, enum socket_phase phase)
 {
-    DL_DELETE(t->lists[s->phase], s);
+    unlist(t, s);
     s->phase = phase;
     s->since_us = rr_mono_us(t->w->clock);
     DL_APPEND(t->lists[phase], s);
