@@ -3,6 +3,7 @@
 #include "admin_http.h"
 
 #include "admin_json.h"
+#include "ban_api.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "protocol/unpack.h"
@@ -389,6 +390,8 @@ static void route_api(struct admin *a, const struct admin_request *rq, const cha
         route_wallet_op(a, rq, id);
     else if (rr_slice_eq_str(kind, "risk"))
         risk_api_route(a, rq, id);
+    else if (rr_slice_eq_str(kind, "bans") && action.len == 0)
+        ban_api_route(a, rq, id);
     else
         answer_error(a, rq->id, RR_NOT_FOUND, NULL, NULL);
 }

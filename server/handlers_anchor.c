@@ -232,9 +232,17 @@ void control_message(struct worker *w, struct rr_slice payload)
     int64_t secs = 0;
 
     if (unpack_scan(payload, RR_DEPTH_MAX) || unpack_next(&cursor, &map) ||
-        unpack_get_str(&map, "kind", &kind) || unpack_get_str(&map, "room", &room) ||
-        unpack_get_str(&map, "user", &user) || unpack_user_id(user, &user_id) ||
-        !rr_slice_copy(room, room_id, sizeof(room_id))) {
+        unpack_get_str(&map, "kind", &kind)) {
+        log_warn("control_malformed", "ignored");
+        return;
+    }
+    if (rr_slice_eq_str(kind, "ban")) {
+        if (ban_watch_control(w->bans, &map) != RR_OK)
+            log_warn("control_malformed", "a ban, ignored");
+        return;
+    }
+    if (unpack_get_str(&map, "room", &room) || unpack_get_str(&map, "user", &user) ||
+        unpack_user_id(user, &user_id) || !rr_slice_copy(room, room_id, sizeof(room_id))) {
         log_warn("control_malformed", "ignored");
         return;
     }

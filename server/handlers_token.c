@@ -112,6 +112,10 @@ enum rr_err on_hello(struct worker *w, struct session *s, const struct msg *m, s
     }
     if (!identify(w, s, m))
         return RR_OK;
+    if (ban_watch_has(w->bans, s)) {
+        ban_watch_close(w->bans, s);
+        return RR_OK;
+    }
     /* Guests are nobody: the limits of their address hold for them. */
     if (s->user_id && limiter_user_enter(w->limiter, s) != RR_OK) {
         rr_metric_add(&w->metrics->connections_refused_user_total, 1);

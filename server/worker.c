@@ -188,6 +188,7 @@ static void on_tick(uv_timer_t *t)
     session_table_set_now(w->sessions, now_us);
     grab_path_tick(w->grabs);
     risk_guard_tick(w->guard);
+    ban_watch_tick(w->bans);
     hub_tick(w->hub);
     rain_watch_tick(w);
     sockets_tick(w->sockets);
@@ -313,6 +314,7 @@ static void on_sighup(uv_signal_t *sig, int signum)
                             w->conf->limits_queue_age_ms * 1000);
     db_pool_reload(w->db);
     risk_guard_reload(w->guard);
+    ban_watch_reload(w->bans);
     limiter_reload(w->limiter);
     sockets_reload(w->sockets);
     log_notice("config_reloaded", "what reloads is in force");
@@ -393,6 +395,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
     w->rains = rains_create();
     w->sanctions = sanctions_create(SANCTIONS_MAX);
     w->guard = risk_guard_create(w);
+    w->bans = ban_watch_create(w);
     w->grabs = grab_path_create(w);
     return producer_create(&w->producer, &w->loop, w->conf, w->metrics, grab_path_report, w->grabs);
 }
@@ -444,6 +447,7 @@ static void worker_stop(struct worker *w)
     db_pool_destroy(w->db);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     risk_guard_destroy(w->guard);
+    ban_watch_destroy(w->bans);
     publish_delivery(w);
     hub_destroy(w->hub);
     session_table_destroy(w->sessions);

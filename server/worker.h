@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "ban_watch.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/metrics.h"
@@ -51,6 +52,7 @@ struct worker {
     struct sanctions *sanctions; /* kicked and muted users */
     struct grab_path *grabs;
     struct risk_guard *guard;
+    struct ban_watch *bans;
     struct limiter *limiter;
     struct sockets *sockets; /* of ws */
     struct producer *producer;

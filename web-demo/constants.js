@@ -113,7 +113,7 @@ export const CLOSE_INFO = Object.freeze({
   4013: {name: "SERVER_ERROR", reconnect: true, zh: "服务器错误", en: "server error"},
   4501: {name: "BAD_TOKEN", reconnect: false, zh: "令牌无效", en: "bad token"},
   4502: {name: "EXPIRED", reconnect: false, zh: "令牌已过期", en: "token expired"},
-  4503: {name: "BANNED", reconnect: false, zh: "已被移出", en: "removed by the anchor"},
+  4503: {name: "BANNED", reconnect: false, zh: "已被移出或封禁", en: "removed or banned"},
   4504: {name: "CONN_LIMIT", reconnect: false, zh: "连接数超限", en: "too many connections"},
   4505: {name: "ROOM_GONE", reconnect: false, zh: "房间不存在", en: "room is gone"},
   4506: {name: "VERSION", reconnect: false, zh: "协议版本不支持", en: "protocol version not supported"},

@@ -34,6 +34,10 @@ static const char usage[] =
     "  risk list [--user N] [--rain CODE] [--state held|released|taken|done] [--before ID]\n"
     "  risk release CODE SHARD NO       a held packet goes to its user's wallet\n"
     "  risk take-back CODE SHARD NO --to ACCOUNT   it goes to a platform account of that name\n"
+    "  ban list                         who may not come in\n"
+    "  ban add --user N|--address IP --reason TEXT [--secs S] [--by NAME]   without --secs: for "
+    "good\n"
+    "  ban remove --user N|--address IP|--hash H [--by NAME]\n"
     "  verify [CODE|--all|--quick]      check the books; exit code 1 on a finding; --quick: as "
     "the\n"
     "                                   settlers do, without rains that ended clean within a day\n"
@@ -60,9 +64,9 @@ static const struct {
     const char *name;
     int (*run)(struct ctl *ctl);
 } commands[] = {
-    {"migrate", cmd_migrate}, {"token", cmd_token},   {"wallet", cmd_wallet}, {"rain", cmd_rain},
-    {"split", cmd_split},     {"risk", cmd_risk},     {"verify", cmd_verify}, {"prove", cmd_prove},
-    {"archive", cmd_archive}, {"repair", cmd_repair}, {"doctor", cmd_doctor},
+    {"migrate", cmd_migrate}, {"token", cmd_token}, {"wallet", cmd_wallet}, {"rain", cmd_rain},
+    {"split", cmd_split},     {"risk", cmd_risk},   {"verify", cmd_verify}, {"prove", cmd_prove},
+    {"archive", cmd_archive}, {"ban", cmd_ban},     {"repair", cmd_repair}, {"doctor", cmd_doctor},
 };
 
 int main(int argc, char **argv)

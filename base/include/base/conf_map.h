@@ -18,6 +18,8 @@
       "accept handshakes without an Origin header (programs, not browsers)")                       \
     X(server, guests, BOOL, "false", 0, 1, "", RELOAD,                                             \
       "HELLO without a token watches: any room, no GRAB, no SAY, no account")                      \
+    X(server, bans_every_ms, INT, "10000", 100, 3600000, "ms", RELOAD,                             \
+      "workers read the list of bans this often; a change reaches them at once through Redis")     \
     X(server, tls_cert_file, STR, "", 0, 4000, "", RELOAD,                                         \
       "PEM file with the certificate of the public listener and its chain; empty: no TLS")         \
     X(server, tls_key_file, STR, "", 0, 4000, "", RELOAD,                                          \

@@ -23,6 +23,8 @@
     X(connections_late_idle_total, COUNTER, "")                                                    \
     X(floods_closed_total, COUNTER, "sockets closed with 4005: bytes that are no messages")        \
     X(auth_failures_total, COUNTER, "tokens refused")                                              \
+    X(bans, GAUGE, "bans in force as the workers know them, summed over them")                     \
+    X(banned_closed_total, COUNTER, "sockets closed with 4503 by a ban")                           \
     X(tokens_refreshed_total, COUNTER, "newer tokens taken on an open connection")                 \
     X(draining, GAUGE, "processes that are leaving")                                               \
     X(ready, GAUGE, "1 when /readyz answers 200")                                                  \

@@ -39,7 +39,7 @@
     X(SERVER_ERROR, 4013, 1, "服务器错误", "server error")                                         \
     X(BAD_TOKEN, 4501, 0, "令牌无效", "bad token")                                                 \
     X(EXPIRED, 4502, 0, "令牌已过期", "token expired")                                             \
-    X(BANNED, 4503, 0, "已被移出", "removed by the anchor")                                        \
+    X(BANNED, 4503, 0, "已被移出或封禁", "removed or banned")                                      \
     X(CONN_LIMIT, 4504, 0, "连接数超限", "too many connections")                                   \
     X(ROOM_GONE, 4505, 0, "房间不存在", "room is gone")                                            \
     X(VERSION, 4506, 0, "协议版本不支持", "protocol version not supported")

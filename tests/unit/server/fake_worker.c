@@ -221,6 +221,7 @@ struct fake_worker *fake_worker_create(void)
     w->rains = rains_create();
     w->sanctions = sanctions_create(64);
     w->guard = risk_guard_create(w);
+    w->bans = ban_watch_create(w);
     w->grabs = grab_path_create(w);
     hub_on_bus_state(w->hub, true);
     return f;
@@ -255,6 +256,7 @@ void fake_worker_destroy(struct fake_worker *f)
     rains_destroy(w->rains);
     sanctions_destroy(w->sanctions);
     risk_guard_destroy(w->guard);
+    ban_watch_destroy(w->bans);
     RR_ASSERT(uv_loop_close(&w->loop) == 0);
     limiter_destroy(w->limiter);
     limit_map_close(&f->limits);

@@ -694,6 +694,73 @@ static void test_control_that_is_not_ours(void **state)
     assert_int_equal(f->conns[0].sent_n, 1);
 }
 
+static void control_ban(enum ban_scope scope, uint64_t who, int64_t until_ms)
+{
+    struct rr_buf b = {0};
+
+    ban_control_pack(&b, scope, who, until_ms);
+    control_message(&f->w, rr_slice_of(b.p, b.len));
+    rr_buf_fini(&b);
+}
+
+static void test_a_ban_closes_and_refuses(void **state)
+{
+    (void)state;
+    fake_hello(f, 4, "7 viewer *"); /* the same user elsewhere, in no room */
+    control_ban(BAN_USER, 7, INT64_MAX);
+    assert_closed(0, CLOSE_BANNED);
+    assert_closed(4, CLOSE_BANNED);
+    assert_int_equal(f->people[1]->state, SESSION_JOINED);
+    send_str(3, MSG_HELLO, 5, "token", "7 viewer *");
+    assert_closed(3, CLOSE_BANNED);
+    assert_int_equal(f->conns[3].sent_n, 0);
+    assert_int_equal(f->metrics.banned_closed_total, 3);
+    control_ban(BAN_USER, 7, 0);
+    fake_connect(f, 3);
+    send_str(3, MSG_HELLO, 6, "token", "7 viewer *");
+    assert_reply(3, -1, 6, RESULT_OK);
+    control_ban(BAN_USER, 7, rr_wall_ms(f->w.clock)); /* over by now */
+    assert_int_equal(f->people[3]->state, SESSION_AUTHED);
+}
+
+/* A list that was read before the ban was made comes back after it. */
+static void test_a_ban_overtakes_a_reading(void **state)
+{
+    struct db_job *job = NULL;
+
+    (void)state;
+    ban_watch_tick(f->w.bans);
+    assert_int_equal(f->jobs_n, 1);
+    control_ban(BAN_USER, 7, INT64_MAX);
+    job = (struct db_job *)f->jobs[0];
+    f->jobs[0] = NULL;
+    job->done(job); /* nobody on it */
+    send_str(3, MSG_HELLO, 5, "token", "7 viewer *");
+    assert_closed(3, CLOSE_BANNED);
+    ban_watch_tick(f->w.bans);
+    assert_int_equal(f->jobs_n, 2);
+    job = (struct db_job *)f->jobs[1];
+    f->jobs[1] = NULL;
+    job->done(job);
+    ban_watch_tick(f->w.bans);
+    assert_int_equal(f->jobs_n, 2); /* not before its time */
+    fake_connect(f, 3);
+    send_str(3, MSG_HELLO, 5, "token", "7 viewer *");
+    assert_reply(3, -1, 5, RESULT_OK);
+}
+
+static void test_a_ban_of_an_address(void **state)
+{
+    (void)state;
+    f->people[0]->address = 99;
+    f->people[3]->address = 99;
+    control_ban(BAN_ADDRESS, 99, INT64_MAX);
+    assert_closed(0, CLOSE_BANNED);
+    send_str(3, MSG_HELLO, 5, "token", "8 viewer *");
+    assert_closed(3, CLOSE_BANNED);
+    assert_int_equal(f->people[1]->state, SESSION_JOINED);
+}
+
 /* ---- rains ---- */
 
 static void test_create(void **state)
@@ -1078,6 +1145,9 @@ int main(void)
         TEST(test_kick),
         TEST(test_mute),
         TEST(test_control_that_is_not_ours),
+        TEST(test_a_ban_closes_and_refuses),
+        TEST(test_a_ban_overtakes_a_reading),
+        TEST(test_a_ban_of_an_address),
         TEST(test_create),
         TEST(test_send),
         TEST(test_send_has_its_own_bucket),
