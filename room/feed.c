@@ -187,6 +187,8 @@ static void on_loaded(void *arg, enum rr_err err, const struct room_snapshot *sn
         hub__answer_waiting(r, RR_UNAVAILABLE);
         return;
     }
+    for (uint32_t i = 0; r->hub->opts.sanction && i < snap->sanctions_n; i++)
+        r->hub->opts.sanction(r->hub->opts.arg, r->id, &snap->sanctions[i]);
     if (snap->epoch != r->epoch || !snap->complete) {
         adopt_epoch(r, snap);
     } else {

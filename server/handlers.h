@@ -45,6 +45,8 @@ void join_answer(void *worker, struct session *s, uint32_t req_id, enum rr_err e
 /* A JOIN whose room was loaded for it goes on (hub_opts.loaded). */
 void join_resume(void *worker, struct session *s, uint32_t req_id, const char *room_id,
                  uint64_t epoch, uint64_t seq);
+/* A kick or mute that a room remembers (hub_opts.sanction). */
+void room_sanctioned(void *worker, const char *room_id, const struct room_sanction *x);
 /* A control message from any worker or the admin child (handlers_anchor.c): kick, mute, ban. */
 void control_message(struct worker *w, struct rr_slice payload);
 

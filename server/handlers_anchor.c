@@ -9,6 +9,8 @@
 #include "packet_spec.h"
 #include "rain_job.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,10 +161,14 @@ enum rr_err on_announce(struct worker *w, struct session *s, const struct msg *m
 static enum rr_err send_control(struct worker *w, struct session *s, const struct msg *m,
                                 const char *kind, int64_t user_id, int64_t secs)
 {
+    char what[32];
     struct rr_buf b = {0};
 
     if (!w->bus_up)
         return RR_UNAVAILABLE;
+    /* Kept first: a worker that loads the room between the two hears the message. */
+    snprintf(what, sizeof(what), "%s:%" PRId64, kind, user_id);
+    w->bus->sanction(w->bus->impl, room_id_of(s->room), what, secs);
     pack_map(&b, 4);
     pack_kv_str(&b, "kind", kind);
     pack_kv_str(&b, "room", room_id_of(s->room));
@@ -218,6 +224,22 @@ static void control_user(struct worker *w, const char *room_id, bool kick, int64
         }
         s = next;
     }
+}
+
+void room_sanctioned(void *worker, const char *room_id, const struct room_sanction *x)
+{
+    struct worker *w = worker;
+    int64_t now_us = rr_mono_us(w->clock);
+    int64_t left_ms = x->until_ms - worker_rain_now_ms(w);
+    bool kick = x->what.len > 5 && memcmp(x->what.p, "kick:", 5) == 0;
+    int64_t user_id = 0;
+
+    if (left_ms <= 0 || (!kick && !(x->what.len > 5 && memcmp(x->what.p, "mute:", 5) == 0)) ||
+        unpack_user_id(rr_slice_of(x->what.p + 5, x->what.len - 5), &user_id))
+        return;
+    if (sanctions_set(w->sanctions, kick ? SANCTION_KICK : SANCTION_MUTE, room_id, user_id,
+                      now_us + left_ms * 1000, now_us) != RR_OK)
+        log_warn("sanctions_full", "a kick or mute of a loaded room does not hold");
 }
 
 void control_message(struct worker *w, struct rr_slice payload)

@@ -55,6 +55,21 @@ static void find_open_rain(void *arg, struct rain_entry *e)
         q->found = e;
 }
 
+static bool kicked(const struct worker *w, const struct session *s, const char *room_id,
+                   struct refusal *why)
+{
+    int64_t left_us =
+        sanctions_left_us(w->sanctions, SANCTION_KICK, room_id, s->user_id, rr_mono_us(w->clock));
+
+    if (left_us <= 0)
+        return false;
+    why->reason = "removed by the anchor";
+    why->retry_after_ms = left_us / 1000 + 1;
+    return true;
+}
+
+/* Also when the room was loaded for it: only then may be known who was kicked there before this
+ * worker began. */
 void join_resume(void *worker, struct session *s, uint32_t req_id, const char *room_id,
                  uint64_t epoch, uint64_t seq)
 {
@@ -62,8 +77,13 @@ void join_resume(void *worker, struct session *s, uint32_t req_id, const char *r
     struct open_rain_query q = {.room_id = room_id, .now_ms = worker_rain_now_ms(w)};
     struct pool_shard at;
     struct join_lookup *l = NULL;
+    struct refusal why = {0};
 
     s->next_known = false;
+    if (kicked(w, s, room_id, &why)) {
+        reply_error(w, s, req_id, RR_NOT_ELIGIBLE, &why);
+        return;
+    }
     rains_each(w->rains, find_open_rain, &q);
     /* Who comes back with his position knows his next seq, or repeats an open grab and is told: after a server died all of them
      * come at once, and Redis is not asked. */
@@ -88,7 +108,6 @@ enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, st
 {
     char room_id[RR_ROOM_ID_MAX + 1];
     uint64_t epoch = 0;
-    int64_t left_us = 0;
 
     if (!rain_room_id_valid(m->u.join.room) ||
         !rr_slice_copy(m->u.join.room, room_id, sizeof(room_id))) {
@@ -97,13 +116,8 @@ enum rr_err on_join(struct worker *w, struct session *s, const struct msg *m, st
     }
     if (!session_may_enter(s, room_id))
         return RR_NOT_ELIGIBLE;
-    left_us =
-        sanctions_left_us(w->sanctions, SANCTION_KICK, room_id, s->user_id, rr_mono_us(w->clock));
-    if (left_us > 0) {
-        why->reason = "removed by the anchor";
-        why->retry_after_ms = left_us / 1000 + 1;
+    if (kicked(w, s, room_id, why))
         return RR_NOT_ELIGIBLE;
-    }
     if (m->u.join.has_epoch) {
         char hex[17];
 

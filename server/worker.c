@@ -388,6 +388,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
         .joined = join_answer,
         .loaded = join_resume,
         .rain_state = rain_watch_state,
+        .sanction = room_sanctioned,
         .work = fanout_work,
         .seed = random_seed(),
         .arg = w,

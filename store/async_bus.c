@@ -64,19 +64,33 @@ static enum rr_err read_kept(const redisReply *r, struct room_snapshot *snap,
     return RR_OK;
 }
 
+static void read_sanctions(const redisReply *r, struct room_snapshot *snap,
+                           struct room_sanction *sanctions)
+{
+    for (size_t i = 0; i + 1 < r->elements; i += 2) {
+        struct room_sanction *x = &sanctions[snap->sanctions_n];
+
+        x->what = reply_slice(r->element[i]);
+        if (reply_int(r->element[i + 1], &x->until_ms))
+            snap->sanctions_n++;
+    }
+}
+
 static void on_load(void *arg, enum rr_err err, const redisReply *r)
 {
     struct bus_call *call = arg;
     struct room_snapshot snap = {0};
     struct room_msg *log = NULL;
     struct room_kept *kept = NULL;
+    struct room_sanction *sanctions = NULL;
     int64_t seq = 0;
     int64_t complete = 0;
 
     if (!err &&
-        (!reply_is_array(r, 5) || !reply_epoch(r->element[0], &snap.epoch) ||
+        (!reply_is_array(r, 6) || !reply_epoch(r->element[0], &snap.epoch) ||
          !reply_int(r->element[1], &seq) || !reply_int(r->element[2], &complete) ||
-         r->element[3]->type != REDIS_REPLY_ARRAY || r->element[4]->type != REDIS_REPLY_ARRAY))
+         r->element[3]->type != REDIS_REPLY_ARRAY || r->element[4]->type != REDIS_REPLY_ARRAY ||
+         r->element[5]->type != REDIS_REPLY_ARRAY))
         err = RR_PENDING;
     if (!err) {
         snap.seq = (uint64_t)seq;
@@ -85,12 +99,16 @@ static void on_load(void *arg, enum rr_err err, const redisReply *r)
         kept = rr_xcalloc(r->element[4]->elements / 2 + 1, sizeof(*kept));
         snap.log = log;
         snap.kept = kept;
+        sanctions = rr_xcalloc(r->element[5]->elements / 2 + 1, sizeof(*sanctions));
+        snap.sanctions = sanctions;
+        read_sanctions(r->element[5], &snap, sanctions);
         if (read_log(r->element[3], &snap, log) || read_kept(r->element[4], &snap, kept))
             err = RR_PENDING;
     }
     call->load(call->arg, err, err ? NULL : &snap);
     free(log);
     free(kept);
+    free(sanctions);
     free(call);
 }
 
@@ -100,15 +118,16 @@ static void bus_load(void *impl, const char *room_id, uint64_t epoch, uint64_t s
     struct store_async *s = impl;
     struct bus_call *call = call_new(s, arg);
     struct redis_cmd cmd = {0};
-    struct store_key keys[3];
+    struct store_key keys[4];
     char hex[17];
 
     call->load = done;
     keys[0] = key_room(s->ns, room_id, "meta");
     keys[1] = key_room(s->ns, room_id, "log");
     keys[2] = key_room(s->ns, room_id, "live");
+    keys[3] = key_room(s->ns, room_id, "sanctions");
     snprintf(hex, sizeof(hex), "%016" PRIx64, epoch);
-    redis_cmd_keys(&cmd, keys, 3);
+    redis_cmd_keys(&cmd, keys, 4);
     redis_cmd_str(&cmd, hex);
     redis_cmd_int(&cmd, (int64_t)seq);
     redis_cmd_int(&cmd, (int64_t)seq + 1);
@@ -264,6 +283,19 @@ static void bus_control(void *impl, struct rr_slice payload)
     store__call(s, NULL, &cmd, NULL, NULL);
 }
 
+static void bus_sanction(void *impl, const char *room_id, const char *what, int64_t secs)
+{
+    struct store_async *s = impl;
+    struct redis_cmd cmd = {0};
+    struct store_key key = key_room(s->ns, room_id, "sanctions");
+
+    redis_cmd_keys(&cmd, &key, 1);
+    redis_cmd_str(&cmd, what);
+    redis_cmd_int(&cmd, secs);
+    redis_cmd_int(&cmd, SANCTIONS_PRUNE);
+    store__call(s, &script_room_sanction, &cmd, NULL, NULL);
+}
+
 /* ---- presence, time, lag ---- */
 
 void store__room_count_args(struct redis_cmd *cmd, const char *ns, const char *room_id,
@@ -395,6 +427,7 @@ void store__bus_init(struct store_async *s)
         .push_user = bus_push_user,
         .user_log = bus_user_log,
         .control = bus_control,
+        .sanction = bus_sanction,
         .count = bus_count,
         .time = bus_time,
         .echo = bus_echo,

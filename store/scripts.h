@@ -36,6 +36,7 @@ extern const struct store_script script_room_load;
 extern const struct store_script script_room_count;
 extern const struct store_script script_room_delivery;
 extern const struct store_script script_room_stats;
+extern const struct store_script script_room_sanction;
 extern const struct store_script script_user_push;
 extern const struct store_script script_user_log;
 

@@ -17,6 +17,8 @@ enum {
     ROOM_TTL_S = 7 * 24 * 3600, /* a room silent for so long is forgotten (new epoch) */
     ROOM_COUNT_FRESH_MS = 5000,
     ROOM_COUNT_FORGET_MS = 60000,
+    SANCTIONS_PRUNE =
+        1000, /* kicks and mutes of a room from which on those that ended are dropped */
     USER_LOG_CAP = 32,
     USER_LOG_TTL_S = 3600,
     SETTLE_LAG_TTL_MS = 60000,

@@ -1,6 +1,7 @@
--- room_load: position of a room, the states of its rains, and the log after a position, seen at one instant.
--- KEYS  1 meta  2 log  3 live     ARGV  1 epoch (16 hex, zeros: none)  2 seq  3 seq + 1  4 tail
--- Returns {epoch, seq, complete, {seq, biz code, payload, …}, {code, 'biz code|payload', …}}
+-- room_load: position of a room, the states of its rains, who is kicked or muted there, and the log after a position, seen at
+-- one instant.
+-- KEYS  1 meta  2 log  3 live  4 sanctions     ARGV  1 epoch (16 hex, zeros: none)  2 seq  3 seq + 1  4 tail
+-- Returns {epoch, seq, complete, {seq, biz code, payload, …}, {code, 'biz code|payload', …}, {'kick:USER', until ms, …}}
 -- complete: the log holds every message after seq; ids are the numbers, so counting them proves it. If not (also: no position
 -- was asked for), the log's last messages, at most tail of them: clients that come with a position of their own want them.
 local function read(after)
@@ -27,4 +28,5 @@ end
 if complete == 0 and meta[1] then
     log = read(math.max(0, last - (tonumber(ARGV[4]) or 0)))
 end
-return {epoch, string.format('%.0f', last), complete, log, redis.call('HGETALL', KEYS[3])}
+return {epoch, string.format('%.0f', last), complete, log, redis.call('HGETALL', KEYS[3]),
+    redis.call('HGETALL', KEYS[4])}

@@ -119,15 +119,54 @@ test("a ban by address: whoever comes from there, known by a hash alone", async 
   await near.close();
 });
 
-test("a worker that starts reads the list; without MySQL the last one holds", async () => {
-  await must(["add", "--user", "131", "--reason", "stays"]);
-  await soon(4503, "131");
+async function restartWorkers() {
   const before = stack.workerPids();
   for (const pid of before) process.kill(pid, "SIGKILL");
   await until("two new workers", () => {
     const now = stack.workerPids();
     return now.length === 2 && now.every((pid) => !before.includes(pid));
   });
+}
+
+test("KICK and MUTE are known to workers that start later", async () => {
+  const room = "kept";
+  const anchor = await enter(stack, "150", {room, role: "anchor"});
+  const kicked = await enter(stack, "151", {room});
+  const muted = await enter(stack, "152", {room});
+  const free = await enter(stack, "153", {room});
+  assert.equal((await anchor.request(OP.KICK, {user: "151", secs: 600})).name, "OK");
+  assert.equal((await anchor.request(OP.MUTE, {user: "152", secs: 600})).name, "OK");
+  assert.equal((await anchor.request(OP.MUTE, {user: "153", secs: 600})).name, "OK");
+  assert.equal((await kicked.waitClosed()).code, 4503);
+  await muted.push("MUTED");
+  await free.push("MUTED", (p) => p.secs === 600);
+  assert.equal((await anchor.request(OP.MUTE, {user: "153", secs: 0})).name, "OK");
+  await free.push("MUTED", (p) => p.secs === 0);
+  await restartWorkers();
+  // The first JOIN of the room on a worker is the one that has to wait for what the room remembers.
+  const outside = () => until("a connection", () => Client.open(stack.wsUrl, {origin: stack.origin}), {timeoutMs: 20_000});
+  for (let i = 0; i < TRIES; i += 1) {
+    const again = await outside();
+    await again.hello(stack.mint("151"));
+    const refused = await until("an answer that is not UNAVAILABLE", async () => {
+      const reply = await again.join(room);
+      return reply.name === "UNAVAILABLE" ? null : reply;
+    });
+    assert.equal(refused.name, "NOT_ELIGIBLE");
+    assert.ok(refused.retry_after_ms > 0 && refused.retry_after_ms <= 600_000, `${refused.retry_after_ms}`);
+    await again.close();
+  }
+  const quiet = await enter(stack, "152", {room});
+  assert.equal((await quiet.request(OP.SAY, {text: "x"})).reason, "muted");
+  const talks = await enter(stack, "153", {room});
+  assert.equal((await talks.request(OP.SAY, {text: "x"})).name, "OK");
+  await Promise.all([quiet.close(), talks.close()]);
+});
+
+test("a worker that starts reads the list; without MySQL the last one holds", async () => {
+  await must(["add", "--user", "131", "--reason", "stays"]);
+  await soon(4503, "131");
+  await restartWorkers();
   await soon(4503, "131");
   const read = events("bans_not_read").length;
   await stack.proxies.mysql.refuse();

@@ -368,11 +368,12 @@ static void op_room(void)
         cmp_word("meta");
         cmp_word("log");
         cmp_word("live");
+        cmp_word("sanctions");
         cmp_word("%s", r.type == R_STR ? r.s.p : "0000000000000000");
         cmp_word("%" PRIu64, seq);
         cmp_word("%" PRIu64, seq + 1);
         cmp_word("%d", 3);
-        cmp_run(&script_room_load, 3);
+        cmp_run(&script_room_load, 4);
         break;
     }
     case 2:

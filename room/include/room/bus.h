@@ -28,6 +28,12 @@ struct room_kept {
     struct rr_slice payload;
 };
 
+/* Somebody kicked or muted: "kick:7", "mute:7". */
+struct room_sanction {
+    struct rr_slice what;
+    int64_t until_ms; /* rain time */
+};
+
 enum { BUS_TAIL_MAX = 128 }; /* what a load brings at least, if the log has it */
 
 /* Answer of load(): borrowed until the callback returns. epoch 0: the room was never pushed to. */
@@ -40,6 +46,8 @@ struct room_snapshot {
     uint32_t log_n;
     const struct room_kept *kept;
     uint32_t kept_n;
+    const struct room_sanction *sanctions; /* those that ended may be among them */
+    uint32_t sanctions_n;
 };
 
 typedef void (*bus_load_fn)(void *arg, enum rr_err err, const struct room_snapshot *snap);
@@ -88,6 +96,8 @@ struct room_bus {
     /* Takes what waits for a user (reads and deletes). */
     void (*user_log)(void *impl, int64_t user_id, bus_user_log_fn done, void *arg);
     void (*control)(void *impl, struct rr_slice payload);
+    /* Keeps a kick or mute ("kick:7") with the room, for workers that load it later; secs 0: lifted. */
+    void (*sanction)(void *impl, const char *room_id, const char *what, int64_t secs);
     /* Writes this worker's member count and answers the sum of the fields younger than 5 s. Also writes what became of the
      * room's frames here since the worker met it; life tells two such times of one worker apart. */
     void (*count)(void *impl, const char *room_id, uint32_t members, uint64_t life,

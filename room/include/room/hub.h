@@ -53,6 +53,8 @@ struct hub_opts {
     /* Where the first fan-out of each room starts: not 0, which always starts at the first member (tests), but random, or who
      * joins a new room first would be served first. */
     uint64_t seed;
+    /* May be NULL. A room was loaded, and this user is kicked or muted there. */
+    void (*sanction)(void *arg, const char *room_id, const struct room_sanction *x);
     /* There is fan-out work: call hub_run() soon. */
     void (*work)(void *arg);
     void *arg;

@@ -1,6 +1,6 @@
 /* sanctions.h - who may not chat in a room, or not enter it, until when: what KICK and MUTE said.
  * Every worker hears every one of them, so that a new connection does not get around it. Bounded by
- * cap; what is over is dropped first. Lives as long as its process: nothing is stored. Thread: the
+ * cap; what is over is dropped first. Rooms keep them in Redis and bring them back with their first load. Thread: the
  * worker's loop. */
 #ifndef ROOM_SANCTIONS_H
 #define ROOM_SANCTIONS_H

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "protocol/pack.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,6 +197,13 @@ static void bus_control(void *impl, struct rr_slice payload)
     (void)out_new(impl, FAKE_CONTROL, "", "", payload);
 }
 
+static void bus_sanction(void *impl, const char *room_id, const char *what, int64_t secs)
+{
+    struct fake_bus *b = impl;
+
+    snprintf(b->sanction, sizeof(b->sanction), "%s %s %d", room_id, what, (int)secs);
+}
+
 static void bus_user_log(void *impl, int64_t user_id, bus_user_log_fn done, void *arg)
 {
     struct fake_bus *b = impl;
@@ -247,6 +255,7 @@ void fake_bus_init(struct fake_bus *b)
                                .push_user = bus_push_user,
                                .user_log = bus_user_log,
                                .control = bus_control,
+                               .sanction = bus_sanction,
                                .count = bus_count,
                                .time = bus_time,
                                .echo = bus_echo,

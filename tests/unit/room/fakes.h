@@ -105,6 +105,7 @@ struct fake_bus {
     uint32_t counts_n;
     struct fake_out outs[FAKE_CALLS_MAX];
     uint32_t outs_n;
+    char sanction[128]; /* the last one kept: "ROOM kick:7 60" */
     struct fake_user_log logs[FAKE_CALLS_MAX];
     uint32_t logs_n;
 };

@@ -216,6 +216,7 @@ struct fake_worker *fake_worker_create(void)
                                            .sessions = w->sessions,
                                            .joined = join_answer,
                                            .rain_state = rain_watch_state,
+                                           .sanction = room_sanctioned,
                                            .work = fanout_work,
                                            .arg = w});
     w->rains = rains_create();

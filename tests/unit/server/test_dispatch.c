@@ -624,6 +624,7 @@ static void test_kick(void **state)
     fake_hello(f, 5, "7 viewer *"); /* and in no room */
     send_full(1, MSG_KICK, 5);
     assert_only(1, 5, RESULT_OK);
+    assert_string_equal(f->bus.sanction, "r1 kick:7 60");
     deliver_control(0);
     assert_int_equal(f->conns[0].sent_n, 1);
     assert_true(wire_of(&f->conns[0], 0, &w));
@@ -692,6 +693,46 @@ static void test_control_that_is_not_ours(void **state)
     assert_int_equal(f->conns[0].sent_n, 0);
     control("mute", "r1", "7");
     assert_int_equal(f->conns[0].sent_n, 1);
+}
+
+static void sanctioned(const char *room_id, const char *what, int64_t left_ms)
+{
+    struct room_sanction x = {.what = rr_slice_str(what), .until_ms = fake_now_ms(f) + left_ms};
+
+    room_sanctioned(&f->w, room_id, &x);
+}
+
+/* What a room remembers from before this worker began. */
+static void test_a_loaded_room_remembers(void **state)
+{
+    (void)state;
+    sanctioned("r1", "mute:7", 60000);
+    sanctioned("r1", "mute:9", 0); /* over */
+    sanctioned("r1", "kick:11", 60000);
+    sanctioned("r1", "kick:", 60000);
+    sanctioned("r1", "kick:x", 60000);
+    sanctioned("r1", "love:12", 60000);
+    send_str(0, MSG_SAY, 5, "text", "x");
+    assert_reply(0, -1, 5, RESULT_NOT_ELIGIBLE);
+    send_str(1, MSG_SAY, 6, "text", "x");
+    assert_reply(1, -1, 6, RESULT_OK);
+    fake_hello(f, 4, "11 viewer *");
+    send_str(4, MSG_JOIN, 7, "room", "r1");
+    assert_reply(4, -1, 7, RESULT_NOT_ELIGIBLE);
+    fake_hello(f, 5, "12 viewer *");
+    send_str(5, MSG_JOIN, 8, "room", "r1");
+    assert_reply(5, -1, 8, RESULT_OK);
+}
+
+/* He asked before the room was loaded: what the load brings counts. */
+static void test_a_join_that_waited_is_judged_again(void **state)
+{
+    (void)state;
+    fake_hello(f, 4, "11 viewer *");
+    sanctioned("r9", "kick:11", 60000);
+    join_resume(&f->w, f->people[4], 7, "r9", 0, 0);
+    assert_reply(4, -1, 7, RESULT_NOT_ELIGIBLE);
+    assert_int_equal(f->people[4]->state, SESSION_AUTHED);
 }
 
 static void control_ban(enum ban_scope scope, uint64_t who, int64_t until_ms)
@@ -1145,6 +1186,8 @@ int main(void)
         TEST(test_kick),
         TEST(test_mute),
         TEST(test_control_that_is_not_ours),
+        TEST(test_a_loaded_room_remembers),
+        TEST(test_a_join_that_waited_is_judged_again),
         TEST(test_a_ban_closes_and_refuses),
         TEST(test_a_ban_overtakes_a_reading),
         TEST(test_a_ban_of_an_address),
