@@ -112,7 +112,8 @@ node_part() {
     [ "${#files[@]}" -gt 0 ] || return 0
     say "$kind: ${#files[@]} file(s) by node:test"
     local rc=0
-    (cd "$ROOT" && node --test --test-concurrency="$2" ${NAME:+--test-name-pattern="$NAME"} --test-reporter=spec --test-reporter-destination=stdout \
+    # A file that failed may have left something open that keeps it from ending.
+    (cd "$ROOT" && timeout --foreground -k 30 2700 node --test --test-concurrency="$2" ${NAME:+--test-name-pattern="$NAME"} --test-reporter=spec --test-reporter-destination=stdout \
         --test-reporter="$ROOT/tools/dev/count-reporter.mjs" --test-reporter-destination="$result" \
         "${files[@]}") </dev/null || rc=$?
     if [ ! -s "$result" ]; then
