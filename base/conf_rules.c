@@ -64,6 +64,8 @@ enum rr_err conf_rules(struct rr_conf *c, struct conf_message *m)
         err = put_password(&c->mysql_url, c->mysql_password_file, m);
     if (err)
         return err;
+    if (strcmp(c->server_proxy_protocol, "v2") == 0 && !c->server_trusted_proxies[0])
+        return wrong(m, "server.proxy_protocol = v2 needs server.trusted_proxies");
     if (strcmp(c->mysql_tls, "verify") == 0 && !c->mysql_tls_ca_file[0])
         return wrong(m, "mysql.tls = verify needs mysql.tls_ca_file");
     if (strncmp(c->kafka_security_protocol, "sasl_", 5) == 0 &&

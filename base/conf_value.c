@@ -173,6 +173,11 @@ static const char *check_address_header(const char *v)
                : "must be x-real-ip or x-forwarded-for";
 }
 
+static const char *check_proxy_protocol(const char *v)
+{
+    return !strcmp(v, "off") || !strcmp(v, "v2") ? NULL : "must be off or v2";
+}
+
 static const char *check_networks(const char *v)
 {
     struct rr_ip_nets nets;
@@ -201,6 +206,7 @@ static const struct {
     {"risk", "address_header", check_address_header},
     {"limits", "exempt", check_networks},
     {"server", "trusted_proxies", check_networks},
+    {"server", "proxy_protocol", check_proxy_protocol},
     {"redis", "topology", check_topology},
     {"fence", "policy", check_fence_policy},
 };

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "proxy_wait.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -18,10 +19,12 @@ struct sockets {
     struct worker *w;
     void (*kill)(void *wsi);
     struct rr_ip_nets trusted;
+    bool speak_proxy; /* the trusted proxies begin with a PROXY protocol header */
     struct client_socket *lists[SOCKET_PHASES]; /* oldest first */
     uint32_t n;
     int reserve_fd; /* /dev/null: given up to take a connection when no descriptor is left */
     struct rr_ratelog log;
+    struct rr_ratelog proxy_log;
 };
 
 static int reserve_open(void)
@@ -32,6 +35,7 @@ static int reserve_open(void)
 void sockets_reload(struct sockets *t)
 {
     RR_ASSERT(rr_ip_nets_parse(&t->trusted, t->w->conf->server_trusted_proxies) == RR_OK);
+    t->speak_proxy = strcmp(t->w->conf->server_proxy_protocol, "v2") == 0;
 }
 
 struct sockets *sockets_create(struct worker *w, void (*kill)(void *wsi))
@@ -118,6 +122,7 @@ static enum rr_err count_address(struct sockets *t, struct client_socket *s)
 struct client_socket *sockets_open(struct sockets *t, const struct sockaddr *peer)
 {
     struct client_socket *s = NULL;
+    bool trusted = false;
 
     if (t->n >= (uint32_t)t->w->conf->server_max_connections ||
         limiter_socket_enter(t->w->limiter) != RR_OK) {
@@ -127,15 +132,18 @@ struct client_socket *sockets_open(struct sockets *t, const struct sockaddr *pee
     s = rr_xcalloc(1, sizeof(*s));
     rr_ip_of_sockaddr(&s->peer, peer);
     s->client = s->peer;
-    /* Whom a proxy speaks for is known with the headers. */
-    if (!rr_ip_nets_have(&t->trusted, &s->peer) && count_address(t, s) != RR_OK) {
+    trusted = rr_ip_nets_have(&t->trusted, &s->peer);
+    s->phase = trusted && t->speak_proxy ? SOCKET_PROXY : SOCKET_HANDSHAKE;
+    s->named = !trusted;
+    /* Whom a proxy speaks for is known later. */
+    if (s->named && count_address(t, s) != RR_OK) {
         limiter_socket_leave(t->w->limiter);
         free(s);
         return NULL;
     }
     t->n++;
     s->since_us = rr_mono_us(t->w->clock);
-    DL_APPEND(t->lists[SOCKET_HANDSHAKE], s);
+    DL_APPEND(t->lists[s->phase], s);
     return s;
 }
 
@@ -149,6 +157,8 @@ static void unlist(struct sockets *t, struct client_socket *s)
 void sockets_close(struct sockets *t, struct client_socket *s)
 {
     unlist(t, s);
+    if (s->wait)
+        proxy_wait_cancel(s->wait);
     limiter_address_leave(t->w->limiter, &s->place);
     limiter_socket_leave(t->w->limiter);
     t->n--;
@@ -168,10 +178,47 @@ void sockets_phase(struct sockets *t, struct client_socket *s, enum socket_phase
     DL_APPEND(t->lists[phase], s);
 }
 
+enum rr_err sockets_proxied(struct sockets *t, struct client_socket *s,
+                            const struct rr_proxy_header *h)
+{
+    s->wait = NULL;
+    sockets_phase(t, s, SOCKET_HANDSHAKE);
+    if (h->has_client)
+        s->peer = s->client = h->client;
+    /* Of a connection that it does not name anybody for, a proxy writes no HTTP header either: that
+     * would be the client's own. */
+    s->named = !h->has_client || !rr_ip_nets_have(&t->trusted, &s->peer);
+    return s->named ? count_address(t, s) : RR_OK;
+}
+
+void sockets_proxy_failed(struct sockets *t, struct client_socket *s, const char *why)
+{
+    uint64_t suppressed = 0;
+
+    s->wait = NULL;
+    rr_metric_add(&t->w->metrics->connections_refused_proxy_total, 1);
+    /* Of its own: a proxy that is set up wrongly must be found among other refusals. */
+    if (rr_ratelog_pass(&t->proxy_log, rr_mono_us(t->w->clock), 10000000, &suppressed))
+        log_warn("proxy_refused", "%s (%llu more like it)", why, (unsigned long long)suppressed);
+    sockets_close(t, s);
+}
+
+void sockets_close_waiting(struct sockets *t)
+{
+    struct client_socket *s = NULL;
+    struct client_socket *tmp = NULL;
+
+    DL_FOREACH_SAFE(t->lists[SOCKET_PROXY], s, tmp)
+    {
+        sockets_close(t, s);
+    }
+}
+
 enum rr_err sockets_name(struct sockets *t, struct client_socket *s, struct rr_slice forwarded_for)
 {
-    if (!rr_ip_nets_have(&t->trusted, &s->peer))
-        return RR_OK; /* counted at accept; what he says of himself is not looked at */
+    if (s->named)
+        return RR_OK; /* counted before; what he says of himself is not looked at */
+    s->named = true;
     s->client = rr_ip_client(&s->peer, forwarded_for, &t->trusted);
     return count_address(t, s);
 }
@@ -193,7 +240,7 @@ static void kill_late(struct sockets *t, enum socket_phase phase, int64_t limit_
 
     while ((s = late(t, phase, limit_ms)) != NULL) {
         rr_metric_add(metric, 1);
-        if (!s->wsi) { /* lws refused it and never spoke of it again */
+        if (!s->wsi) { /* waits for its header, or lws refused it and never spoke of it again */
             sockets_close(t, s);
             continue;
         }
@@ -208,6 +255,7 @@ void sockets_tick(struct sockets *t)
     struct rr_metrics *m = t->w->metrics;
     struct client_socket *s = NULL;
 
+    kill_late(t, SOCKET_PROXY, c->server_proxy_timeout_ms, &m->connections_late_proxy_total);
     kill_late(t, SOCKET_HANDSHAKE, c->server_handshake_timeout_ms,
               &m->connections_late_handshake_total);
     kill_late(t, SOCKET_PAGE, PAGE_MS, &m->connections_late_page_total);

@@ -1,6 +1,8 @@
 /* sockets.h - every client socket from accept to its end: whose place it takes, who its client is,
  * and how long it may take to say something. The one place that says what a client's address is.
  *
+ *   PROXY       a trusted proxy that must say first whom it speaks for (server.proxy_protocol);
+ *               server.proxy_timeout_ms
  *   HANDSHAKE   accepted; the upgrade or a page's request must be whole within
  *               server.handshake_timeout_ms, however it drips
  *   PAGE        asked for a page; a minute
@@ -14,25 +16,37 @@
 #define SERVER_SOCKETS_H
 
 #include "base/ip.h"
+#include "base/proxy_header.h"
 #include "base/slice.h"
 #include "limiter.h"
 
 struct worker;
+struct proxy_wait;
 struct sockets;
 struct sockaddr;
 
-enum socket_phase { SOCKET_HANDSHAKE, SOCKET_PAGE, SOCKET_HELLO, SOCKET_OPEN, SOCKET_PHASES };
+enum socket_phase {
+    SOCKET_PROXY,
+    SOCKET_HANDSHAKE,
+    SOCKET_PAGE,
+    SOCKET_HELLO,
+    SOCKET_OPEN,
+    SOCKET_PHASES
+};
 
 struct client_socket {
     struct client_socket *prev;
     struct client_socket *next;
     enum socket_phase phase;
-    int64_t since_us; /* of this phase */
-    void *wsi;        /* of ws.c, NULL until adopted */
+    int64_t since_us;        /* of this phase */
+    void *wsi;               /* of ws.c, NULL until adopted */
+    struct proxy_wait *wait; /* in PROXY: has the descriptor */
     uint64_t session_id;
-    struct rr_ip peer;   /* who has the other end of the socket */
+    struct rr_ip
+        peer; /* who has the other end of the socket, or of the proxy in front that said so first */
     struct rr_ip client; /* the peer, or whom the trusted proxies say they speak for */
-    uint64_t address;    /* limiter's key of the client; 0: not limited */
+    bool named;       /* the client is known: what the handshake's headers say is not looked at */
+    uint64_t address; /* limiter's key of the client; 0: not limited */
     struct limit_place place;
 };
 
@@ -42,8 +56,17 @@ void sockets_destroy(struct sockets *t); /* after lws is gone; NULL-safe */
 /* Takes the list of trusted proxies from the configuration again. */
 void sockets_reload(struct sockets *t);
 
-/* A new socket. NULL: refused by a limit; sockets_refuse() is the caller's next step. */
+/* A new socket. NULL: refused by a limit; sockets_refuse() is the caller's next step. In phase PROXY
+ * its header comes first: the caller sets wait. */
 struct client_socket *sockets_open(struct sockets *t, const struct sockaddr *peer);
+/* The header that was waited for is there: the handshake's time begins. RR_FULL: too many from the
+ * client's address. */
+RR_MUST_CHECK enum rr_err sockets_proxied(struct sockets *t, struct client_socket *s,
+                                          const struct rr_proxy_header *h);
+/* Something else came instead; why: a word for the log. The socket is gone afterwards. */
+void sockets_proxy_failed(struct sockets *t, struct client_socket *s, const char *why);
+/* Ends all that wait for a header: the loop comes to its end. */
+void sockets_close_waiting(struct sockets *t);
 void sockets_close(struct sockets *t, struct client_socket *s);
 void sockets_phase(struct sockets *t, struct client_socket *s, enum socket_phase phase);
 /* Says 503 (plain: not under TLS) and closes. */

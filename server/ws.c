@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "dispatch.h"
+#include "proxy_wait.h"
 #include "sockets.h"
 #include "tls.h"
 #include "worker.h"
@@ -452,23 +453,55 @@ static void kill_now(void *wsi)
     lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
-static void adopt(struct ws *ws, int fd, const struct sockaddr *peer)
+static void adopt(struct ws *ws, struct client_socket *socket, int fd)
 {
-    struct client_socket *socket = sockets_open(ws->worker->sockets, peer);
     lws_adopt_desc_t how = {.vh = ws->vhost,
                             .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
                             .fd = {.sockfd = fd},
                             .opaque = socket};
-    struct lws *wsi = NULL;
+    /* NULL: lws closes it, and tells us (on_destroyed) now, later, or, when it made nothing of it, never. */
+    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&how);
+
+    if (wsi)
+        socket->wsi = wsi;
+}
+
+/* A proxy's header, or what came instead of it. */
+static void on_proxied(void *arg, void *who, int fd, enum rr_err err,
+                       const struct rr_proxy_header *h)
+{
+    struct ws *ws = arg;
+    struct client_socket *socket = who;
+
+    if (err) {
+        sockets_proxy_failed(ws->worker->sockets, socket,
+                             err == RR_CLOSED ? "a proxy left without a header" : h->fault);
+        close(fd);
+    } else if (sockets_proxied(ws->worker->sockets, socket, h) != RR_OK) {
+        sockets_close(ws->worker->sockets, socket);
+        sockets_refuse(fd, !ws->tls);
+    } else {
+        adopt(ws, socket, fd);
+    }
+}
+
+static void take(struct ws *ws, int fd, const struct sockaddr *peer)
+{
+    struct client_socket *socket = sockets_open(ws->worker->sockets, peer);
 
     if (!socket) {
         sockets_refuse(fd, !ws->tls);
         return;
     }
-    /* NULL: lws closes it, and tells us (on_destroyed) now, later, or, when it made nothing of it, never. */
-    wsi = lws_adopt_descriptor_vhost_via_info(&how);
-    if (wsi)
-        socket->wsi = wsi;
+    if (socket->phase != SOCKET_PROXY) {
+        adopt(ws, socket, fd);
+        return;
+    }
+    socket->wait = proxy_wait_start(&ws->worker->loop, fd, on_proxied, ws, socket);
+    if (!socket->wait) {
+        sockets_close(ws->worker->sockets, socket);
+        close(fd);
+    }
 }
 
 /* At most n; false when no more is there. */
@@ -486,7 +519,7 @@ static bool accept_some(struct ws *ws, int n)
         if (fd < 0)
             return false;
         set_socket_options(ws, fd);
-        adopt(ws, fd, (struct sockaddr *)&peer);
+        take(ws, fd, (struct sockaddr *)&peer);
     }
     return true;
 }
@@ -679,6 +712,7 @@ enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
 void ws_close(struct ws *ws)
 {
     ws_accept_stop(ws, false);
+    sockets_close_waiting(ws->worker->sockets);
     lws_context_destroy(ws->context);
 }
 

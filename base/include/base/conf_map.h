@@ -33,6 +33,10 @@
       "frames go straight to plain sockets; false: through libwebsockets, as always under TLS")    \
     X(server, trusted_proxies, STR, "", 0, 4000, "", RELOAD,                                       \
       "comma list of networks whose risk.address_header is believed: 10.0.0.0/8, 127.0.0.1")       \
+    X(server, proxy_protocol, STR, "off", 2, 3, "", RELOAD,                                        \
+      "v2: connections of server.trusted_proxies begin with a PROXY protocol header, version 2")   \
+    X(server, proxy_timeout_ms, INT, "3000", 100, 600000, "ms", RELOAD,                            \
+      "a proxy's connection without a whole header is closed after this")                          \
     X(server, handshake_timeout_ms, INT, "10000", 100, 600000, "ms", RELOAD,                       \
       "a socket without a whole handshake is closed after this")                                   \
     X(server, join_timeout_ms, INT, "600000", 0, 86400000, "ms", RELOAD,                           \

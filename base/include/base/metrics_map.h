@@ -16,7 +16,8 @@
     X(connections_refused_user_total, COUNTER, "")                                                 \
     X(connections_refused_descriptors_total, COUNTER, "")                                          \
     X(connections_refused_proxy_total, COUNTER, "")                                                \
-    X(connections_late_handshake_total, COUNTER, "sockets closed for being late, by phase")        \
+    X(connections_late_proxy_total, COUNTER, "sockets closed for being late, by phase")            \
+    X(connections_late_handshake_total, COUNTER, "")                                               \
     X(connections_late_page_total, COUNTER, "")                                                    \
     X(connections_late_hello_total, COUNTER, "")                                                   \
     X(connections_late_join_total, COUNTER, "")                                                    \
@@ -110,6 +111,7 @@
     X(connections_refused_user_total, connections_refused_total, "reason", "user")                 \
     X(connections_refused_descriptors_total, connections_refused_total, "reason", "descriptors")   \
     X(connections_refused_proxy_total, connections_refused_total, "reason", "proxy")               \
+    X(connections_late_proxy_total, connections_late_total, "phase", "proxy")                      \
     X(connections_late_handshake_total, connections_late_total, "phase", "handshake")              \
     X(connections_late_page_total, connections_late_total, "phase", "page")                        \
     X(connections_late_hello_total, connections_late_total, "phase", "hello")                      \
