@@ -96,6 +96,21 @@ static struct settle_item item_of(const struct compare *c, const struct pool_gra
     return item;
 }
 
+static enum rr_err tell(const struct saga *s, const struct settle_outcome *o)
+{
+    int64_t *user_ids = rr_xcalloc(o->settled, sizeof(*user_ids));
+    enum rr_err err = settled_push(s->notify, o->credits, o->settled);
+
+    for (uint32_t i = 0; i < o->settled; i++)
+        user_ids[i] = o->credits[i].user_id;
+    if (!err)
+        err = settled_rains(s->ledger, s->pool, o->credits, o->settled);
+    if (!err)
+        err = settled_users(s->ledger, s->pool, user_ids, o->settled);
+    free(user_ids);
+    return err;
+}
+
 /* The transaction that reads the rest of the grants is over when this returns: telling is not part of it. */
 static enum rr_err settle_some(struct compare *c, const struct settle_item *items, uint32_t n)
 {
@@ -105,8 +120,7 @@ static enum rr_err settle_some(struct compare *c, const struct settle_item *item
     if (!err && o.settled) {
         log_info("settled_at_close", "rain %s shard %u: %u grants", c->rain->code, c->row->shard,
                  o.settled);
-        if (settled_push(c->s->notify, o.credits, o.settled) != RR_OK ||
-            settled_stats(c->s->ledger, c->s->pool, o.credits, o.settled) != RR_OK)
+        if (tell(c->s, &o) != RR_OK)
             log_warn("settled_not_told", "rain %s: users or statistics", c->rain->code);
     }
     settle_outcome_fini(&o);

@@ -67,25 +67,12 @@ static int by_code(const void *pa, const void *pb)
     return strcmp((*a)->code, (*b)->code);
 }
 
-static int by_user(const void *pa, const void *pb)
-{
-    const struct settle_credit *const *a = pa;
-    const struct settle_credit *const *b = pb;
-
-    return ((*a)->user_id > (*b)->user_id) - ((*a)->user_id < (*b)->user_id);
-}
-
-/* Text between "IN (" and ")" without repeats; credits sorted accordingly. */
-static void append_keys(struct rr_buf *sql, const struct settle_credit **sorted, uint32_t n,
-                        int (*cmp)(const void *, const void *))
+/* Text between "IN (" and ")" without repeats; credits sorted by code. */
+static void append_codes(struct rr_buf *sql, const struct settle_credit **sorted, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (i && cmp(&sorted[i - 1], &sorted[i]) == 0)
-            continue;
-        if (cmp == by_code)
+        if (i == 0 || by_code(&sorted[i - 1], &sorted[i]) != 0)
             rr_buf_printf(sql, "%s'%s'", i ? "," : "", sorted[i]->code);
-        else
-            rr_buf_printf(sql, "%s%" PRId64, i ? "," : "", sorted[i]->user_id);
     }
 }
 
@@ -102,12 +89,11 @@ static enum rr_err put_totals(const struct pool_admin *pool, const struct db_row
     return err;
 }
 
-enum rr_err settled_stats(struct ledger *l, const struct pool_admin *pool,
+enum rr_err settled_rains(struct ledger *l, const struct pool_admin *pool,
                           const struct settle_credit *credits, uint32_t n)
 {
     const struct settle_credit **sorted = rr_xcalloc(n, sizeof(struct settle_credit *));
     struct db_rows rains = {.cols = 0};
-    struct db_rows users = {.cols = 0};
     enum rr_err err = n ? db_open(l->db) : RR_OK;
 
     if (err || n == 0)
@@ -117,27 +103,36 @@ enum rr_err settled_stats(struct ledger *l, const struct pool_admin *pool,
     qsort(sorted, n, sizeof(*sorted), by_code);
     rr_buf_puts(&l->sql,
                 "SELECT code, SUM(settled_cnt), SUM(settled) FROM rp_escrow WHERE code IN (");
-    append_keys(&l->sql, sorted, n, by_code);
+    append_codes(&l->sql, sorted, n);
     rr_buf_puts(&l->sql, ") GROUP BY code");
     err = db_query_buf(l->db, &l->sql, &rains);
-    if (err)
-        goto out;
-    qsort(sorted, n, sizeof(*sorted), by_user);
-    rr_buf_puts(&l->sql, "SELECT user_id, SUM(amount) FROM rp_grant WHERE user_id IN (");
-    append_keys(&l->sql, sorted, n, by_user);
-    rr_buf_puts(&l->sql, ") GROUP BY user_id");
-    err = db_query_buf(l->db, &l->sql, &users);
     for (uint32_t i = 0; !err && i < rains.n; i++) {
         char code[RR_CODE_LEN + 1];
 
         RR_ASSERT(db_copy(&rains, i, 0, code, sizeof(code)));
         err = pool->stats(pool->impl, code, db_i64(&rains, i, 1), db_i64(&rains, i, 2));
     }
-    if (!err)
-        err = put_totals(pool, &users);
 out:
     db_rows_fini(&rains);
-    db_rows_fini(&users);
     free(sorted);
+    return err;
+}
+
+enum rr_err settled_users(struct ledger *l, const struct pool_admin *pool, const int64_t *user_ids,
+                          uint32_t n)
+{
+    struct db_rows users = {.cols = 0};
+    enum rr_err err = n ? db_open(l->db) : RR_OK;
+
+    if (err || n == 0)
+        return err;
+    rr_buf_puts(&l->sql, "SELECT user_id, SUM(amount) FROM rp_grant WHERE user_id IN (");
+    for (uint32_t i = 0; i < n; i++)
+        rr_buf_printf(&l->sql, "%s%" PRId64, i ? "," : "", user_ids[i]);
+    rr_buf_puts(&l->sql, ") GROUP BY user_id");
+    err = db_query_buf(l->db, &l->sql, &users);
+    if (!err)
+        err = put_totals(pool, &users);
+    db_rows_fini(&users);
     return err;
 }

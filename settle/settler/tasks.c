@@ -12,8 +12,17 @@
 #include "ledger/saga.h"
 #include "ledger/settled.h"
 #include "store/store_sync.h"
+#include "totals.h"
 
 enum { CREDITS_MAX = 65536, CREDITS_SOME = 5000, STEPS_MAX = 16, METRICS_TTL_MS = 10000 };
+
+/* Users' totals wait for the end of a rush: 200 ms without grants, at most 10 s. */
+enum {
+    TOTALS_MAX = 262144,
+    TOTALS_SOME = 2000,
+    TOTALS_QUIET_US = 200000,
+    TOTALS_MAX_US = 10000000
+};
 
 /* Steps that an index hides: every 30 s, at most a hundredth of the time. */
 enum { UNINDEXED_US = 30000000, UNINDEXED_SHARE = 100 };
@@ -42,6 +51,7 @@ struct tasks {
     struct ledger *check_ledger;   /* [checker] */
     struct rr_ratelog fail_log;    /* [thread] */
     struct saga_recovery recovery; /* [thread] */
+    struct totals totals;          /* [thread] */
     int64_t unindexed_at_us;       /* [thread] */
 };
 
@@ -85,6 +95,20 @@ static uint32_t take_credits(struct tasks *t, struct settle_credit *out)
     return n;
 }
 
+static bool put_some_totals(struct tasks *t)
+{
+    int64_t user_ids[TOTALS_SOME];
+    uint32_t n = totals_peek(&t->totals, user_ids, TOTALS_SOME);
+    enum rr_err err = settled_users(t->ledger, store_sync_pool(t->store), user_ids, n);
+
+    if (err) {
+        complain(t, "totals of users", err);
+        return false;
+    }
+    totals_drop(&t->totals, n);
+    return true;
+}
+
 /* False: Redis or MySQL is down; what was taken is not told. */
 static bool tell(struct tasks *t, struct settle_credit *scratch)
 {
@@ -94,16 +118,25 @@ static bool tell(struct tasks *t, struct settle_credit *scratch)
         enum rr_err err = RR_OK;
 
         rr_fail(SETTLE_BEFORE_TELL);
+        while (!totals_add(&t->totals, scratch, n, rr_mono_us(rr_clock_system())))
+            if (!put_some_totals(t))
+                return false;
         err = settled_push(store_sync_notify(t->store), scratch, n);
-
         if (!err)
-            err = settled_stats(t->ledger, store_sync_pool(t->store), scratch, n);
+            err = settled_rains(t->ledger, store_sync_pool(t->store), scratch, n);
         if (err) {
             complain(t, "telling settled grants", err);
             return false;
         }
     }
     return true;
+}
+
+/* Some at a time: grants that come meanwhile are told first. False: Redis or MySQL is down; later. */
+static bool put_due_totals(struct tasks *t)
+{
+    return !totals_due(&t->totals, rr_mono_us(rr_clock_system()), TOTALS_QUIET_US, TOTALS_MAX_US) ||
+           put_some_totals(t);
 }
 
 /* ---- steps, metrics ---- */
@@ -223,7 +256,7 @@ static void *run_tasks(void *arg)
     ledger_thread_init();
     while (!atomic_load(&t->stop)) {
         int64_t now_us = rr_mono_us(rr_clock_system());
-        bool told = tell(t, scratch);
+        bool told = tell(t, scratch) && put_due_totals(t);
 
         if (now_us >= steps_at_us) {
             run_steps(t);
@@ -238,7 +271,9 @@ static void *run_tasks(void *arg)
         }
         doze(t, t->conf->settler_task_interval_ms, told);
     }
-    (void)tell(t, scratch); /* what the last batch committed */
+    if (tell(t, scratch)) /* what the last batch committed */
+        while (t->totals.n && put_some_totals(t))
+            ;
     ledger_thread_fini();
     free(scratch);
     return NULL;
@@ -342,6 +377,7 @@ enum rr_err tasks_create(struct tasks **out, const struct tasks_opts *o)
     t->rules = o->rules;
     strncpy(t->name, o->name, sizeof(t->name) - 1);
     credits_init(&t->credits, CREDITS_MAX);
+    totals_init(&t->totals, TOTALS_MAX);
     pthread_mutex_init(&t->mu, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -382,5 +418,6 @@ void tasks_destroy(struct tasks *t)
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->mu);
     credits_fini(&t->credits);
+    totals_fini(&t->totals);
     free(t);
 }
