@@ -49,6 +49,10 @@ static const struct row rows[] = {
     {MSG_KICK, on_kick, NEEDS_ROOM | ANCHOR},
     {MSG_MUTE, on_mute, NEEDS_ROOM | ANCHOR},
     {MSG_STATS, on_stats, NEEDS_ROOM | ANCHOR},
+    {MSG_WINNERS, on_winners, NEEDS_ROOM | ANCHOR},
+    {MSG_AUDIT, on_audit, NEEDS_ROOM | ANCHOR},
+    {MSG_TEMPLATES, on_templates, NEEDS_ROOM | ANCHOR},
+    {MSG_CHECK, on_check, NEEDS_ROOM | ANCHOR},
 };
 static_assert(RR_COUNTOF(rows) == MSG_C2S_COUNT, "every client message needs one dispatch row");
 

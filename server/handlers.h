@@ -38,6 +38,12 @@ enum rr_err on_announce(struct worker *w, struct session *s, const struct msg *m
 enum rr_err on_kick(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
 enum rr_err on_mute(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
 enum rr_err on_stats(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_winners(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why);
+enum rr_err on_audit(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_templates(struct worker *w, struct session *s, const struct msg *m,
+                         struct refusal *why);
+enum rr_err on_check(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
 
 /* hub's answer to a JOIN (handlers_viewer.c). */
 void join_answer(void *worker, struct session *s, uint32_t req_id, enum rr_err err,

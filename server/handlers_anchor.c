@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "console_job.h"
 #include "protocol/pack.h"
 #include "protocol/unpack.h"
 #include "packet_spec.h"
@@ -122,23 +123,32 @@ enum rr_err on_stats(struct worker *w, struct session *s, const struct msg *m, s
     return rain_job_submit(j, DB_LANE_ANCHOR);
 }
 
+struct announcement {
+    struct session_ref ref;
+    struct audit_row note;
+};
+
 static void announced(void *arg, enum rr_err err, uint64_t epoch, uint64_t seq)
 {
-    struct session_ref *ref = arg;
-    struct session *s = session_by_id(ref->worker->sessions, ref->session_id);
+    struct announcement *a = arg;
+    struct session *s = session_by_id(a->ref.worker->sessions, a->ref.session_id);
 
     (void)epoch;
     (void)seq;
+    if (err == RR_PENDING)
+        err = RR_UNAVAILABLE;
     if (s && err)
-        reply_error(ref->worker, s, ref->req_id, err == RR_PENDING ? RR_UNAVAILABLE : err, NULL);
+        reply_error(a->ref.worker, s, a->ref.req_id, err, NULL);
     else if (s)
-        reply_ok(ref->worker, s, ref->req_id);
-    free(ref);
+        reply_ok(a->ref.worker, s, a->ref.req_id);
+    console_note(a->ref.worker, &a->note, err);
+    free(a);
 }
 
 enum rr_err on_announce(struct worker *w, struct session *s, const struct msg *m,
                         struct refusal *why)
 {
+    struct announcement *a = NULL;
     struct rr_buf b = {0};
 
     if (!rain_utf8_valid(m->u.announce.text)) {
@@ -147,11 +157,14 @@ enum rr_err on_announce(struct worker *w, struct session *s, const struct msg *m
     }
     if (!w->bus_up)
         return RR_UNAVAILABLE;
+    a = rr_xcalloc(1, sizeof(*a));
+    a->ref = (struct session_ref){.worker = w, .session_id = s->id, .req_id = m->id};
+    a->note = console_note_row(s, "ANNOUNCE", m->u.announce.text);
     pack_map(&b, 2);
     pack_kv_slice(&b, "text", m->u.announce.text);
     pack_kv_int(&b, "at", worker_rain_now_ms(w));
     w->bus->push_room(w->bus->impl, room_id_of(s->room), "ANNOUNCE", rr_slice_of(b.p, b.len), NULL,
-                      false, announced, session_ref_new(w, s, m->id));
+                      false, announced, a);
     rr_buf_fini(&b);
     return RR_OK;
 }
@@ -161,7 +174,9 @@ enum rr_err on_announce(struct worker *w, struct session *s, const struct msg *m
 static enum rr_err send_control(struct worker *w, struct session *s, const struct msg *m,
                                 const char *kind, int64_t user_id, int64_t secs)
 {
+    struct audit_row note;
     char what[32];
+    char detail[64];
     struct rr_buf b = {0};
 
     if (!w->bus_up)
@@ -176,6 +191,9 @@ static enum rr_err send_control(struct worker *w, struct session *s, const struc
     pack_kv_int(&b, "secs", secs);
     w->bus->control(w->bus->impl, rr_slice_of(b.p, b.len));
     rr_buf_fini(&b);
+    snprintf(detail, sizeof(detail), "user=%" PRId64 " secs=%" PRId64, user_id, secs);
+    note = console_note_row(s, m->op == MSG_KICK ? "KICK" : "MUTE", rr_slice_str(detail));
+    console_note(w, &note, RR_OK);
     reply_ok(w, s, m->id);
     return RR_OK;
 }

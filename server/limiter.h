@@ -31,6 +31,7 @@ struct limiter;
     X(USER_SEND, USER, c->limits_send_per_min, 60000000, 2)                                        \
     X(USER_GRANTS, USER, 1, 1000000, 1) /* the list of all grants, a rain nobody knows */          \
     X(USER_SENT, USER, 1, 1000000, 1)   /* the list of all that was sent */                        \
+    X(USER_CHECK, USER, 1, 1000000, 1)  /* the checker's word on a rain */                         \
     X(ADDRESS_COMMAND, ADDRESS, c->limits_address_command_per_s, 1000000, 2)                       \
     X(ADDRESS_JOIN, ADDRESS, c->limits_address_join_per_s, 1000000, 2)
 

@@ -3,12 +3,14 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "console_job.h"
 #include "dispatch.h"
 #include "protocol/pack.h"
 #include "rain_reply.h"
 #include "stats_job.h"
 #include "worker.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +42,7 @@ struct rain_job *rain_job_alloc(enum rain_job_kind kind, void (*answer)(struct r
         j->grants = rr_xcalloc(RAIN_JOB_GRANTS_MAX, sizeof(*j->grants));
     if (kind == RAIN_JOB_GRAB)
         j->grants = rr_xcalloc(1, sizeof(*j->grants));
-    if (kind == RAIN_JOB_RAIN_GRANTS)
+    if (kind == RAIN_JOB_RAIN_GRANTS || kind == RAIN_JOB_WINNERS)
         j->grants = rr_xcalloc(RAIN_JOB_PAGE_MAX, sizeof(*j->grants));
     if (kind == RAIN_JOB_STATS)
         j->codes = rr_xcalloc(RAIN_JOB_PAGE_MAX, sizeof(*j->codes));
@@ -107,6 +109,7 @@ void rain_job_free(struct rain_job *j)
     free(j->wallet_log);
     free(j->payload);
     free(j->users);
+    console_ask_free(j->console);
     free(j);
 }
 
@@ -221,6 +224,22 @@ static void run_saga(struct rain_job *j, struct db_ctx *ctx)
     }
 }
 
+/* [thread] What an anchor or a platform does to a rain: never without a row that says so. */
+static void run_action(struct rain_job *j, struct db_ctx *ctx)
+{
+    struct audit_row row;
+
+    console_audit_row(j, &row);
+    j->err = ledger_audit_begin(ctx->ledger, &row);
+    if (j->err)
+        return;
+    run_saga(j, ctx);
+    j->audit_id = row.id;
+    console_audit_ended(j, &row);
+    if (ledger_audit_end(ctx->ledger, &row) != RR_OK)
+        log_warn("audit_unfinished", "id=%" PRId64 " %s ended %s", row.id, row.action, row.result);
+}
+
 /* [thread] Texts the settlers leave in Redis; none when no settler runs. A name without a text is of one that ended. */
 static void run_settler_metrics(struct rain_job *j, struct db_ctx *ctx)
 {
@@ -315,7 +334,13 @@ static void job_run(struct db_job *base, struct db_ctx *ctx)
         j->err = ctx->saga.notify->push_room(ctx->saga.notify->impl, j->room_id, j->biz_code,
                                              rr_slice_of(j->payload, j->payload_len), NULL, 0);
         break;
-    default: run_saga(j, ctx);
+    case RAIN_JOB_WINNERS:
+    case RAIN_JOB_AUDIT:
+    case RAIN_JOB_TEMPLATES:
+    case RAIN_JOB_CHECK:
+    case RAIN_JOB_NOTE: console_job_run(j, ctx); break;
+    case RAIN_JOB_SEND: run_saga(j, ctx); break;
+    default: run_action(j, ctx);
     }
     if ((j->err == RR_OK || j->err == RR_DUPLICATE) && !j->any_room && !j->cached &&
         (j->kind == RAIN_JOB_CREATE || j->kind == RAIN_JOB_SEND || j->kind == RAIN_JOB_SENT ||

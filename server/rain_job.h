@@ -10,6 +10,7 @@
 #include "room/session.h"
 
 struct worker;
+struct console_ask;
 
 enum rain_job_kind {
     RAIN_JOB_NONE, /* there is nothing left to do */
@@ -33,7 +34,12 @@ enum rain_job_kind {
     RAIN_JOB_SETTLER_METRICS,
     RAIN_JOB_PUT_LIST,
     RAIN_JOB_SEND,
-    RAIN_JOB_SENT
+    RAIN_JOB_SENT,
+    RAIN_JOB_WINNERS, /* these five: console_job.h */
+    RAIN_JOB_AUDIT,
+    RAIN_JOB_TEMPLATES,
+    RAIN_JOB_CHECK,
+    RAIN_JOB_NOTE
 };
 
 enum {
@@ -83,9 +89,11 @@ struct rain_job {
     char biz_code[RR_BIZ_CODE_MAX + 1]; /* PUSH */
     char *payload; /* PUSH: one msgpack value; SETTLER_METRICS: the text read; owned */
     size_t payload_len;
+    struct console_ask *console; /* of the console's kinds; owned */
     /* out */
     enum rr_err err;
     const char *field;
+    int64_t audit_id;        /* of an action: its row in rp_audit */
     struct rain_info *rains; /* RAIN_JOB_LIST_MAX for LIST and SENT, 1 otherwise; owned */
     uint32_t rains_n;
     struct rain_job_grant *grants; /* owned */

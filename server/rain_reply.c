@@ -1,5 +1,6 @@
 #include "rain_reply.h"
 
+#include "console_job.h"
 #include "handlers.h"
 #include "protocol/pack.h"
 
@@ -162,8 +163,12 @@ void rain_reply_build(struct worker *w, const struct rain_job *j, struct rr_buf 
         pack_kv_str(b, "seed_hash", r->seed_hash);
         pack_kv_int(b, "balance", j->wallet.balance_fen);
         return;
+    case RAIN_JOB_WINNERS:
+    case RAIN_JOB_AUDIT:
+    case RAIN_JOB_TEMPLATES:
+    case RAIN_JOB_CHECK: console_reply_build(j, b); return;
     case RAIN_JOB_CREATE:
-        msg_reply_begin(b, j->req_id, RESULT_OK, 7);
+        msg_reply_begin(b, j->req_id, RESULT_OK, 8);
         pack_kv_str(b, "code", r->code);
         pack_kv_int(b, "total", r->spec.total_fen);
         pack_kv_int(b, "count", r->spec.count);
@@ -171,18 +176,21 @@ void rain_reply_build(struct worker *w, const struct rain_job *j, struct rr_buf 
         pack_kv_str(b, "status", rain_status_name(r->status));
         pack_kv_str(b, "seed_hash", r->seed_hash);
         pack_kv_int(b, "balance", j->wallet.balance_fen);
+        pack_kv_int(b, "audit", j->audit_id);
         return;
     case RAIN_JOB_START:
     case RAIN_JOB_EXTEND:
-        msg_reply_begin(b, j->req_id, RESULT_OK, 4);
+        msg_reply_begin(b, j->req_id, RESULT_OK, 5);
         pack_kv_str(b, "code", r->code);
         pack_kv_str(b, "status", rain_status_name(r->status));
         pack_kv_int(b, "open_at", r->t0_ms);
         pack_kv_int(b, "end_at", r->t1_ms);
+        pack_kv_int(b, "audit", j->audit_id);
         return;
     default:
-        msg_reply_begin(b, j->req_id, RESULT_OK, 2);
+        msg_reply_begin(b, j->req_id, RESULT_OK, 3);
         pack_kv_str(b, "code", r->code);
         pack_kv_str(b, "status", rain_status_name(r->status));
+        pack_kv_int(b, "audit", j->audit_id);
     }
 }

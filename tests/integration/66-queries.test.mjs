@@ -80,6 +80,9 @@ async function fill() {
     SELECT id, 't', 0, 0, 1 FROM rp_fence`);
   await sql(`INSERT INTO rp_fence_shard (fence, code, shard, old_rid, new_rid, floor)
     SELECT id, code, 0, REPEAT('o', 40), REPEAT('n', 40), 1 FROM rp_fence`);
+  await sql(`INSERT INTO rp_audit (room_id, user_id, action, result, created_at, ended_at)
+    SELECT CONCAT('fill-', n MOD 600), 500, 'MUTE', 'OK', n, n FROM ${numbers(5)} WHERE n < ${USERS}`);
+  await sql(`INSERT INTO rp_template (user_id, name, spec, updated_at) SELECT 100000 + n, 'a', '{}', n FROM ${numbers(5)} WHERE n < ${USERS}`);
   const tables = await sql("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'");
   await sql(`ANALYZE TABLE ${tables.map(({name}) => `\`${name}\``).join(", ")}`);
 }
@@ -95,9 +98,13 @@ async function live() {
   await viewers[0].request(OP.MY_GRANTS, {code: first});
   await anchor.request(OP.STATS, {});
   await anchor.request(OP.STATS, {code: first});
+  for (const more of [{}, {after_shard: 0, after_no: 2}, {user: "300"}]) await anchor.request(OP.WINNERS, {code: first, ...more});
+  await anchor.request(OP.TEMPLATES, {name: "queries", spec: "{}"});
+  await anchor.request(OP.TEMPLATES, {name: "queries"});
   await stack.must("POST", `/api/v1/rains/${first}/extend`, {add_ms: 1000});
   await closeRain(stack, first);
   await settled(stack, first);
+  await anchor.request(OP.AUDIT, {});
   // Another at its end by the settler alone; a third cancelled.
   const {code: second} = await startRain(stack, {room, total: 100, count: 4, limit: 1, shards: 1, duration_ms: 1000});
   await grabAll(viewers[1], second);

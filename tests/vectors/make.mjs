@@ -56,6 +56,12 @@ const requests = [
   c2s("MY_SENT, the next page", [9, 27, {before: CODE}]),
   c2s("CREATE of another kind", [32, 27, {biz_id: "a-3", total: 900, count: 3, kind: "enterprise", users: "11,22,33",
     start_at: NOW + 60000, expire_at: NOW + 86400000, random: false}]),
+  c2s("WINNERS, first page", [43, 28, {code: CODE}]),
+  c2s("WINNERS, the next page", [43, 29, {code: CODE, after_shard: 1, after_no: 41, limit: 100}]),
+  c2s("WINNERS, one user", [43, 30, {code: CODE, user: "1001"}]),
+  c2s("AUDIT", [44, 31, {before: 77}]),
+  c2s("TEMPLATES, keep one", [45, 32, {name: "周五", spec: "{\"total\":10000}"}]),
+  c2s("CHECK", [46, 33, {code: CODE}]),
   c2s("unknown keys are ignored", [5, 23, {user_id: 7, code: CODE, more: {a: [1, 2.5, null]}, seq: 2}]),
 ];
 

@@ -88,6 +88,7 @@
     X(db_background_statements_total, COUNTER, "SQL statements of the sweeper and of probes")      \
     X(stats_cached_total, COUNTER, "STATS of a running rain answered without SQL")                 \
     X(stats_missed_total, COUNTER, "STATS of a running rain that had to ask SQL")                  \
+    X(audit_lost_total, COUNTER, "actions whose row in rp_audit could not be written")             \
     X(db_queue, GAUGE, "jobs waiting for a database thread")                                       \
     X(db_up, GAUGE, "1 when the last database call worked")                                        \
     X(risk_denied_total, COUNTER, "GRABs refused by a rule")                                       \

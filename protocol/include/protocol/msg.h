@@ -127,6 +127,23 @@ struct msg {
             struct rr_slice code;
             bool has_code;
         } stats;
+        struct {
+            struct rr_slice code;
+            int64_t user, after_shard, after_no, limit;
+            bool has_code, has_user, has_after_shard, has_after_no, has_limit;
+        } winners;
+        struct {
+            int64_t before;
+            bool has_before;
+        } audit;
+        struct {
+            struct rr_slice name, spec;
+            bool has_name, has_spec;
+        } templates;
+        struct {
+            struct rr_slice code;
+            bool has_code;
+        } check;
     } u;
 };
 

@@ -26,6 +26,10 @@
     X(KICK, 39, C2S, "anchor: close a user's sockets in the room")                                 \
     X(MUTE, 40, C2S, "anchor: forbid a user to chat")                                              \
     X(STATS, 41, C2S, "anchor: live figures")                                                      \
+    X(WINNERS, 43, C2S, "anchor: who got a packet of a rain, page by page or of one user")         \
+    X(AUDIT, 44, C2S, "anchor: who did what in the room, newest first")                            \
+    X(TEMPLATES, 45, C2S, "anchor: his own templates of rains; reads, keeps or removes one")       \
+    X(CHECK, 46, C2S, "anchor: what the checker of the books says of a rain that is over")         \
     X(REPLY, 64, S2C, "answer to the request with the same id")                                    \
     X(PUSH, 65, S2C, "something happened in the room or to the user")                              \
     X(GOAWAY, 66, S2C, "reconnect within delay_ms, this server is leaving")
@@ -86,7 +90,16 @@
     X(KICK, kick, secs, INT, OPTIONAL, 0, 86400)                                                   \
     X(MUTE, mute, user, USER, REQUIRED, 1, 20)                                                     \
     X(MUTE, mute, secs, INT, REQUIRED, 0, 86400)                                                   \
-    X(STATS, stats, code, STR, OPTIONAL, 1, 64)
+    X(STATS, stats, code, STR, OPTIONAL, 1, 64)                                                    \
+    X(WINNERS, winners, code, STR, REQUIRED, 1, 64)                                                \
+    X(WINNERS, winners, user, USER, OPTIONAL, 1, 20)                                               \
+    X(WINNERS, winners, after_shard, INT, OPTIONAL, 0, RR_SHARDS_MAX)                              \
+    X(WINNERS, winners, after_no, INT, OPTIONAL, 0, RR_PACKETS_MAX)                                \
+    X(WINNERS, winners, limit, INT, OPTIONAL, 1, 500)                                              \
+    X(AUDIT, audit, before, INT, OPTIONAL, 1, INT64_MAX)                                           \
+    X(TEMPLATES, templates, name, STR, OPTIONAL, 1, RR_NAME_MAX_BYTES)                             \
+    X(TEMPLATES, templates, spec, STR, OPTIONAL, 1, 1000)                                          \
+    X(CHECK, check, code, STR, REQUIRED, 1, 64)
 
 /*        biz code           lane   what its payload says */
 #define BIZ_MAP(X)                                                                                 \

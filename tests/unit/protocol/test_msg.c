@@ -310,6 +310,10 @@ static void union_has_no_member_without_a_row(void **state)
     WHOLE(KICK, kick)
     WHOLE(MUTE, mute)
     WHOLE(STATS, stats)
+    WHOLE(WINNERS, winners)
+    WHOLE(AUDIT, audit)
+    WHOLE(TEMPLATES, templates)
+    WHOLE(CHECK, check)
 #undef WHOLE
 #undef X
 }

@@ -228,19 +228,25 @@ struct fake_worker *fake_worker_create(void)
     return f;
 }
 
-void fake_worker_destroy(struct fake_worker *f)
+static void answer_jobs(struct fake_worker *f)
 {
-    struct worker *w = &f->w;
-
     for (uint32_t i = 0; i < f->jobs_n; i++) {
         if (f->jobs[i])
             fake_job_done(f, i, RR_UNAVAILABLE);
     }
+}
+
+void fake_worker_destroy(struct fake_worker *f)
+{
+    struct worker *w = &f->w;
+
+    answer_jobs(f);
     for (uint32_t i = 0; i < FAKE_POOL_CALLS; i++) {
         if (f->nexts[i].done)
             f->nexts[i].done(f->nexts[i].arg, RR_UNAVAILABLE, 0);
     }
     fake_bus_fini(&f->bus);
+    answer_jobs(f); /* a push that ended leaves a row of who made it */
     risk_guard_close(w->guard);
     grab_path_destroy(w->grabs);
     for (uint32_t i = 0; i < FAKE_POOL_CALLS; i++) {

@@ -152,8 +152,9 @@ static void test_a_stranger_is_rate_limited_too(void **state)
 static void test_without_a_room(void **state)
 {
     static const int needs_room[] = {
-        MSG_GRAB,   MSG_SAY,      MSG_CREATE, MSG_PREPARE, MSG_START, MSG_EXTEND, MSG_CLOSE,
-        MSG_CANCEL, MSG_ANNOUNCE, MSG_KICK,   MSG_MUTE,    MSG_STATS, MSG_SEND,
+        MSG_GRAB,  MSG_SAY,     MSG_CREATE,   MSG_PREPARE,   MSG_START, MSG_EXTEND,
+        MSG_CLOSE, MSG_CANCEL,  MSG_ANNOUNCE, MSG_KICK,      MSG_MUTE,  MSG_STATS,
+        MSG_SEND,  MSG_WINNERS, MSG_AUDIT,    MSG_TEMPLATES, MSG_CHECK,
     };
 
     (void)state;
@@ -171,8 +172,8 @@ static void test_without_a_room(void **state)
 static void test_only_the_anchor(void **state)
 {
     static const int anchors[] = {
-        MSG_CREATE, MSG_PREPARE,  MSG_START, MSG_EXTEND, MSG_CLOSE,
-        MSG_CANCEL, MSG_ANNOUNCE, MSG_KICK,  MSG_MUTE,   MSG_STATS,
+        MSG_CREATE, MSG_PREPARE, MSG_START, MSG_EXTEND,  MSG_CLOSE, MSG_CANCEL,    MSG_ANNOUNCE,
+        MSG_KICK,   MSG_MUTE,    MSG_STATS, MSG_WINNERS, MSG_AUDIT, MSG_TEMPLATES, MSG_CHECK,
     };
 
     (void)state;
