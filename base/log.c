@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,22 +38,54 @@ void rr_log_level_set(const char *name)
         __atomic_store_n(&rr_log_level_min, (enum rr_log_level)level, __ATOMIC_RELAXED);
 }
 
-/* JSON string body of src into dst; control bytes, quotes and DEL escaped, cut to fit. */
+/* Bytes of the well-formed UTF-8 character at p, its code point in *cp; 0 when there is none. */
+static size_t utf8_at(const unsigned char *p, uint32_t *cp)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = p[0] < 0x80   ? 1
+               : p[0] < 0xc2 ? 0
+               : p[0] < 0xe0 ? 2
+               : p[0] < 0xf0 ? 3
+               : p[0] < 0xf5 ? 4
+                             : 0;
+
+    *cp = n < 2 ? p[0] : p[0] & (0xffU >> (n + 1));
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) /* also the 0 at the end */
+            return 0;
+        *cp = *cp << 6 | (p[i] & 0x3f);
+    }
+    return n && *cp >= least[n] && *cp <= 0x10ffff && (*cp < 0xd800 || *cp > 0xdfff) ? n : 0;
+}
+
+/* What ends a line, moves a terminal's cursor or turns the text around. */
+static bool hidden(uint32_t cp)
+{
+    return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x061c ||
+           (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
+           (cp >= 0x2060 && cp <= 0x206f) || cp == 0xfeff;
+}
+
+/* JSON string body of src into dst, cut to fit: quotes and whatever does not show are escaped, bytes that are no text are
+ * U+FFFD. */
 static size_t escape(char *dst, size_t cap, const char *src)
 {
+    const unsigned char *p = (const unsigned char *)src;
     size_t n = 0;
 
-    for (; *src && n + 7 < cap; src++) {
-        unsigned char c = (unsigned char)*src;
+    while (*p && n + 7 < cap) {
+        uint32_t cp = 0;
+        size_t len = utf8_at(p, &cp);
 
-        if (c == '"' || c == '\\') {
-            dst[n++] = '\\';
-            dst[n++] = (char)c;
-        } else if (c < 0x20 || c == 0x7f) {
-            n += (size_t)snprintf(dst + n, cap - n, "\\u%04x", c);
+        if (len == 0 || hidden(cp)) {
+            n += (size_t)snprintf(dst + n, cap - n, "\\u%04" PRIx32, len ? cp : 0xfffd);
         } else {
-            dst[n++] = (char)c;
+            if (cp == '"' || cp == '\\')
+                dst[n++] = '\\';
+            memcpy(dst + n, p, len);
+            n += len;
         }
+        p += len ? len : 1;
     }
     dst[n] = 0;
     return n;

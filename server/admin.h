@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "base/conf.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "db_pool.h"
 #include "producer.h"
@@ -40,7 +41,8 @@ struct admin {
     struct admin_http *http;
     struct sweeper *sweeper;
     struct admin_probe probe;
-    char *api_token;     /* NULL: the API is off */
+    char *api_token; /* NULL: the API is off */
+    struct rr_ratelog refused_log;
     bool was_ready;      /* every dependency was there once */
     bool draining;       /* the workers leave */
     bool stopping;       /* they are gone */

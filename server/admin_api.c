@@ -18,6 +18,8 @@
 #define TYPE_JSON "application/json"
 #define TYPE_TEXT "text/plain; version=0.0.4; charset=utf-8"
 
+enum { REFUSED_LOG_US = 10000000 };
+
 static void answer_text(struct admin *a, const struct admin_request *rq, unsigned status,
                         const char *text)
 {
@@ -369,6 +371,18 @@ static bool authorized(const struct admin *a, const struct admin_request *rq)
     return lws_timingsafe_bcmp(given, wanted, sizeof(given)) == 0;
 }
 
+/* Who guesses is counted; he does not fill the disk. */
+static void note_refused(struct admin *a)
+{
+    uint64_t suppressed = 0;
+
+    rr_metric_add(&a->metrics->api_refused_total, 1);
+    if (rr_ratelog_pass(&a->refused_log, rr_mono_us(rr_clock_system()), REFUSED_LOG_US,
+                        &suppressed))
+        log_notice("api_unauthorized", "a request without the right token was refused (%llu more)",
+                   (unsigned long long)suppressed);
+}
+
 static void route_api(struct admin *a, const struct admin_request *rq, const char *rest)
 {
     struct rr_slice kind = segment(&rest);
@@ -376,7 +390,7 @@ static void route_api(struct admin *a, const struct admin_request *rq, const cha
     struct rr_slice action = segment(&rest);
 
     if (!authorized(a, rq)) {
-        log_notice("api_unauthorized", "a request without the right token was refused");
+        note_refused(a);
         answer_error(a, rq->id, RR_UNAUTHORIZED, NULL, NULL);
         return;
     }

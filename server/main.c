@@ -4,6 +4,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/privileges.h"
 #include "conf_check.h"
 #include "conf_share.h"
 #include "supervisor.h"
@@ -97,6 +98,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "redrain-server: %s\n", message);
     } else {
         rr_log_init("supervisor", (enum rr_log_level)rr_log_level_parse(conf.log_level));
+        rr_privileges_drop();
         rc = supervisor_main(&conf, argc, argv);
     }
     rr_conf_fini(&conf);

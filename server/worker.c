@@ -105,7 +105,8 @@ static void session_look(struct worker *w, struct session *s, int64_t now_us)
         session_close(s, CLOSE_EXPIRED);
         return;
     }
-    if (now_us - s->heard_us > c->server_idle_timeout_ms * 1000) {
+    /* Only who was asked since: the table is not gone through often enough for every timeout. */
+    if (now_us - s->heard_us > c->server_idle_timeout_ms * 1000 && s->pinged_us > s->heard_us) {
         rr_metric_add(&w->metrics->connections_late_idle_total, 1);
         session_close(s, CLOSE_NO_PONG);
         return;

@@ -9,6 +9,7 @@
 #include "proxy_wait.h"
 #include "sockets.h"
 #include "tls.h"
+#include "web_root.h"
 #include "worker.h"
 #include "worker_drain.h"
 #include "ws_direct.h"
@@ -397,6 +398,22 @@ static void on_destroyed(struct ws *ws, struct lws *wsi)
     sockets_close(ws->worker->sockets, socket);
 }
 
+/* lws serves a page whatever the method, and follows links; one that leads out of the folder is as if it were not there. */
+static int on_page(struct ws *ws, struct lws *wsi, const char *uri)
+{
+    unsigned status = 0;
+
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0 &&
+        lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) <= 0)
+        status = HTTP_STATUS_METHOD_NOT_ALLOWED;
+    else if (ws->mount.origin && !web_root_has(ws->mount.origin, uri))
+        status = HTTP_STATUS_NOT_FOUND;
+    if (!status)
+        return 0;
+    (void)lws_return_http_status(wsi, status, NULL);
+    return -1;
+}
+
 static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                          size_t len)
 {
@@ -404,7 +421,7 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     case LWS_CALLBACK_WSI_DESTROY: on_destroyed(ws_of(wsi), wsi); return 0;
     case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
         sockets_phase(ws_of(wsi)->worker->sockets, lws_get_opaque_user_data(wsi), SOCKET_PAGE);
-        return 0;
+        return on_page(ws_of(wsi), wsi, in);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirm_upgrade(wsi, in);
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         /* The vhost's SSL_CTX as it is made. Its certificate is ours to give. */

@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/privileges.h"
 #include "settler/settler.h"
 
 static atomic_bool stop;
@@ -50,6 +51,7 @@ int main(int argc, char **argv)
         return 2;
     }
     rr_log_init("settler", (enum rr_log_level)rr_log_level_parse(conf.log_level));
+    rr_privileges_drop();
     catch_signals();
     err = settler_run(&conf, &stop, &reload);
     rr_conf_fini(&conf);

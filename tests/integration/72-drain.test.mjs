@@ -1,5 +1,5 @@
 // A server leaves: nobody is reset, nobody misses a push, nobody loses a packet, and the balancer sees it first.
-import {after, before, test} from "node:test";
+import {after, afterEach, before, test} from "node:test";
 import assert from "node:assert/strict";
 import {connect} from "node:net";
 import {kafkaPause, kafkaResume, skipWithoutKafka} from "../lib/services.mjs";
@@ -16,6 +16,14 @@ before(async () => {
   stack = await startStack({workers: 2, server: false, conf: {"limits.grab_per_s": 1000, "limits.command_per_s": 1000}});
 });
 after(() => stack?.stop());
+
+const toEnd = []; // also after a failed assertion
+/** These are closed when the test is over. */
+function ending(things) {
+  toEnd.push(...things.map((one) => () => one.close()));
+  return things;
+}
+afterEach(() => Promise.all(toEnd.splice(0).map((end) => end())));
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
@@ -75,9 +83,10 @@ test("SIGTERM: 503 first, GOAWAY spread over the time there is, everybody moves 
   const room = newRoom("drain");
   const a = await startAnother({ready_wait_ms: 500, spread_ms: SPREAD_MS, wait_rain_ms: 0, timeout_ms: 30_000});
   const balancer = new Balancer(stack);
-  const followers = await Promise.all(upTo(FOLLOWERS).map((i) => Follower.enter(balancer, 7200 + i, room)));
+  const followers = ending(await Promise.all(upTo(FOLLOWERS).map((i) => Follower.enter(balancer, 7200 + i, room))));
   const b = await startAnother({});
   const stopPushing = pusher(room);
+  toEnd.push(stopPushing);
   await until("pushes flow", () => followers.every((f) => f.seen.length > 3));
 
   const knocks = upTo(4).map(() => knock(a.wsUrl.replace("ws:", "http:")));
@@ -103,7 +112,6 @@ test("SIGTERM: 503 first, GOAWAY spread over the time there is, everybody moves 
   assert.ok(busiest <= FOLLOWERS / 2, `spread evenly: ${times}`);
   const seen = await Promise.all(knocks);
   assert.ok(seen.every((k) => k.connected > 0 && k.reset === 0), `nobody who had connected was reset: ${JSON.stringify(seen)}`);
-  for (const f of followers) f.close();
   await stack.stopServer();
 });
 
@@ -112,8 +120,8 @@ test("members of a room with a live rain are told after it, others at once; ever
   const quietRoom = newRoom("drain");
   const a = await startAnother({ready_wait_ms: 0, spread_ms: 300, wait_rain_ms: 20_000, timeout_ms: 40_000});
   const balancer = new Balancer(stack);
-  const players = await Promise.all(upTo(6).map((i) => Follower.enter(balancer, 7230 + i, rainRoom)));
-  const quiet = await Promise.all(upTo(4).map((i) => Follower.enter(balancer, 7240 + i, quietRoom)));
+  const players = ending(await Promise.all(upTo(6).map((i) => Follower.enter(balancer, 7230 + i, rainRoom))));
+  const quiet = ending(await Promise.all(upTo(4).map((i) => Follower.enter(balancer, 7240 + i, quietRoom))));
   const b = await startAnother({});
   balancer.target = b.wsUrl;
   const {code, end_at: endAt} = await startRain(stack, {room: rainRoom, count: 2000, total: 20_000, limit: 100, duration_ms: 3000});
@@ -149,7 +157,6 @@ test("members of a room with a live rain are told after it, others at once; ever
   await settled(stack, code);
   await assertBooks(stack, code, wins, {total: 20_000});
   await stack.verify();
-  for (const f of [...players, ...quiet]) f.close();
   await stack.stopServer();
 });
 
@@ -157,7 +164,7 @@ test("grabs in flight are answered and Kafka's reports read before anybody is cl
   const room = newRoom("drain");
   const a = await startAnother({ready_wait_ms: 0, spread_ms: 0, wait_rain_ms: 0, timeout_ms: 20_000});
   const {code} = await startRain(stack, {room, count: 100, total: 1000, limit: 1, duration_ms: 60_000});
-  const clients = await Promise.all(upTo(10).map((i) => enter(stack, 7250 + i, {room})));
+  const clients = ending(await Promise.all(upTo(10).map((i) => enter(stack, 7250 + i, {room}))));
   assert.equal((await clients[0].grab(code, 0)).name, "OK");
   await kafkaPause();
   let asked;

@@ -76,6 +76,21 @@ test("a viewer goes on at the other machine where he was at the first", async ()
   await Promise.all([there, stays].map((c) => c.close()));
 });
 
+test("a viewer goes on at a machine that never saw the room", async (t) => {
+  const room = newRoom("moves");
+  const say = (i) => one.must("POST", `/api/v1/rooms/${room}/push`, {biz_code: "STEP", payload: {i}});
+  const here = await enter(one, "7110", {room});
+  t.after(() => here.close());
+  for (const i of [1, 2, 3]) await say(i);
+  await here.push("STEP", (p) => p.i === 3);
+  const [{epoch, seq}] = here.pushesOf("STEP");
+  const there = await enter(two, "7110");
+  t.after(() => there.close());
+  const joined = await there.join(room, {epoch, seq});
+  assert.equal(joined.recovered, true);
+  assert.deepEqual(joined.missed.map(([, , m]) => m.payload.i), [2, 3]);
+});
+
 test("kicked at one machine, gone at both", async () => {
   const room = newRoom("kick");
   const sockets = [await enter(one, "7200", {room}), await enter(two, "7200", {room})];

@@ -24,6 +24,7 @@
     X(connections_late_idle_total, COUNTER, "")                                                    \
     X(floods_closed_total, COUNTER, "sockets closed with 4005: bytes that are no messages")        \
     X(auth_failures_total, COUNTER, "tokens refused")                                              \
+    X(api_refused_total, COUNTER, "requests to the API without its token")                         \
     X(bans, GAUGE, "bans in force as the workers know them, summed over them")                     \
     X(banned_closed_total, COUNTER, "sockets closed with 4503 by a ban")                           \
     X(tokens_refreshed_total, COUNTER, "newer tokens taken on an open connection")                 \

@@ -64,6 +64,25 @@ static void message_cannot_break_the_line(void **state)
     assert_non_null(strstr(text, "\"msg\":\"a\\\"b\\\\c\\u000ad\\u007f\\u0001\"}\n"));
 }
 
+static void message_shows_what_it_is(void **state)
+{
+    char text[4096];
+
+    (void)state;
+    rr_log_init("t", RR_LOG_INFO);
+    capture_begin();
+    log_info("peer_said", "%s", "\xe7\xba\xa2\xe5\x8c\x85 \xf0\x9f\xa7\xa7");
+    log_info("peer_said", "%s", "a\xff\xc0\x80z\xe7\xba");                        /* no text */
+    log_info("peer_said", "%s", "\xe2\x80\xae\xe2\x81\xa6\xc2\x9b\xe2\x80\xa8."); /* bidi, C1, LS */
+    log_info("peer_said", "%s", "\xed\xa0\x80.\xf4\x90\x80\x80."); /* a surrogate, too far */
+    capture_end(text, sizeof(text));
+    assert_non_null(strstr(text, "\"msg\":\"\xe7\xba\xa2\xe5\x8c\x85 \xf0\x9f\xa7\xa7\"}"));
+    assert_non_null(strstr(text, "\"msg\":\"a\\ufffd\\ufffd\\ufffdz\\ufffd\\ufffd\"}"));
+    assert_non_null(strstr(text, "\"msg\":\"\\u202e\\u2066\\u009b\\u2028.\"}"));
+    assert_null(strchr(text, '\xed'));
+    assert_null(strchr(text, '\xf4'));
+}
+
 static void long_message_is_cut_not_lost(void **state)
 {
     char huge[6000];
@@ -130,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(line_is_one_json_object),
         cmocka_unit_test(message_cannot_break_the_line),
+        cmocka_unit_test(message_shows_what_it_is),
         cmocka_unit_test(long_message_is_cut_not_lost),
         cmocka_unit_test(level_below_minimum_evaluates_nothing),
         cmocka_unit_test(level_names_are_parsed),
