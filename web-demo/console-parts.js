@@ -1,149 +1,96 @@
-// Parts of the console that only draw.
+// What the console's panels share: money, errors in words, the log, one question at a time, one action at a time.
 
-import {byId, el, minutes, plain, redraw, setText} from "./dom.js";
+import {byId, el, plain, setText} from "./dom.js";
 import {language, locale, t} from "./i18n.js";
-import {books, shownState} from "./console-model.js";
 import {formatFen} from "./money.js";
 
-const STEPS = ["CREATED", "PREPARED", "OPEN", "CLOSING", "SETTLED"];
 const LOG_MAX = 60;
-const RAINS_MAX = 30;
+const BANNER_MS = 8000;
+const RETRY_HINT = new Set(["BUSY", "RATE_LIMITED", "RECOVERING", "UNAVAILABLE", "TIMEOUT", "DISCONNECTED"]);
 
 /** ¥ in the page's language. */
 export function money(fen) {
   return formatFen(fen, locale());
 }
 
-/** Adds a line to the log; others' words arrive as text. */
-export function logLine(text, kind = "") {
-  const list = byId("log");
-  const time = new Date().toLocaleTimeString(locale(), {hour12: false});
-  list.prepend(el("p", {class: kind}, el("time", {text: time}), el("bdi", {text: plain(text, 240)})));
-  while (list.children.length > LOG_MAX) list.lastElementChild.remove();
+export function timeText(ms) {
+  return new Date(ms).toLocaleTimeString(locale(), {hour12: false});
 }
 
-/** A readable error with what the server added. */
+/** Adds a line to the log; others' words arrive as text. Returns the line. */
+export function logLine(text, kind = "") {
+  const list = byId("log");
+  const line = el("p", {class: kind}, el("time", {text: timeText(Date.now())}), el("bdi", {text: plain(text, 240)}));
+  list.prepend(line);
+  while (list.children.length > LOG_MAX) list.lastElementChild.remove();
+  return line;
+}
+
+function hintOf(error) {
+  if (error.reason?.includes("wallet")) return t("hint.NO_MONEY");
+  if (RETRY_HINT.has(error.name)) return t("hint.RETRY");
+  const key = `hint.${error.name}`;
+  const text = t(key);
+  return text === key ? "" : text;
+}
+
+/** A readable error, what the server added, and what to do. */
 export function errorText(error) {
   const parts = [error.text ? error.text(language()) : String(error)];
   if (error.field) parts.push(`(${error.field})`);
   if (error.reason) parts.push(`— ${error.reason}`);
-  return parts.join(" ");
+  const hint = hintOf(error);
+  return hint ? `${parts.join(" ")}${language() === "zh" ? "。" : ". "}${hint}` : parts.join(" ");
 }
 
-function drawBooks(rain) {
-  const sums = books(rain);
-  for (const name of ["settled", "pending", "remain", "refunded"]) {
-    setText(byId(name), money(sums[name]));
-    byId(`s-${name}`).style.flexGrow = String(Math.max(0, sums[name]) / Math.max(1, sums.total));
+export function banner(text) {
+  const node = byId("banner");
+  setText(node, text);
+  node.hidden = false;
+  clearTimeout(banner.timer);
+  banner.timer = setTimeout(() => {
+    node.hidden = true;
+  }, BANNER_MS);
+}
+
+/** A question before what cannot be undone; resolves with true for yes. One at a time. */
+export function ask(text, yes, kind = "danger") {
+  const dialog = byId("ask");
+  if (dialog.open) return Promise.resolve(false);
+  byId("ask-yes").className = kind;
+  setText(byId("ask-text"), text);
+  setText(byId("ask-yes"), yes);
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), {once: true}));
+}
+
+const busy = new Set(); // names of actions in flight
+
+/**
+ * Runs one action at most once at a time; its button is disabled meanwhile. Failures are told, never thrown: in the log and in
+ * `errorNode`. Resolves with fn's value, or null.
+ */
+export async function act(name, button, errorNode, fn) {
+  if (busy.has(name)) return null;
+  busy.add(name);
+  button.disabled = true;
+  setText(errorNode, "");
+  try {
+    return await fn() ?? true;
+  } catch (error) {
+    const text = errorText(error);
+    setText(errorNode, text);
+    logLine(t("log.failed", {text}), "bad");
+    return null;
+  } finally {
+    busy.delete(name);
+    button.disabled = false;
   }
-  setText(byId("total"), money(sums.total));
-  const tick = byId("tick");
-  tick.hidden = !sums.balanced;
-  setText(tick, t("c.balanced"));
 }
 
-function drawClock(rain, state, now) {
-  const box = byId("live");
-  let label = "c.clockIdle";
-  let text = "–";
-  if (state === "COUNTDOWN" || state === "OPEN") {
-    const until = state === "OPEN" ? rain.end_at : rain.open_at;
-    label = state === "OPEN" ? "c.clockEnd" : "c.clockOpen";
-    const seconds = Math.max(0, Math.ceil((until - now) / 1000));
-    text = seconds >= 60 ? minutes(seconds) : String(seconds);
-  } else if (!["CREATED", "PREPARED"].includes(state)) {
-    label = "c.clockOver";
-    text = state === "CANCELLED" ? "–" : "✓";
-  }
-  box.dataset.state = state;
-  setText(byId("clock-label"), t(label));
-  setText(byId("clock"), text);
-}
-
-/** Draws the current rain; rain is STATS' row merged with newer pushes. */
-export function drawRain(rain, now, rate) {
-  byId("nothing").hidden = Boolean(rain);
-  byId("live-body").hidden = !rain;
-  if (!rain) {
-    byId("live").dataset.state = "none";
-    setText(byId("state"), "");
-    setText(byId("code"), "");
-    return;
-  }
-  const state = shownState(rain, now);
-  setText(byId("state"), t(`st.${state}`));
-  byId("state").dataset.state = state;
-  setText(byId("code"), rain.code);
-  drawClock(rain, state, now);
-  setText(byId("granted"), rain.granted);
-  setText(byId("count"), rain.count);
-  setText(byId("rate"), rate);
-  setText(byId("given"), money(rain.granted_fen));
-  setText(byId("left-money"), money(books(rain).remain));
-  byId("progress").style.transform = `scaleX(${rain.count ? Math.min(1, rain.granted / rain.count) : 0})`;
-  drawBooks(rain);
-  const reached = STEPS.indexOf(
-    {COUNTDOWN: "PREPARED", ENDED: "OPEN", CANCELLED: "CREATED"}[state] ?? state);
-  [...byId("steps").children].forEach((step, i) => {
-    step.dataset.done = String(i < reached || state === "SETTLED");
-    step.dataset.now = String(i === reached && state !== "SETTLED");
-  });
-  byId("prepare").hidden = state !== "CREATED";
-  byId("start-form").hidden = state !== "PREPARED";
-  byId("extend").hidden = state !== "OPEN";
-  byId("close").hidden = state !== "OPEN";
-  byId("cancel").hidden = !["CREATED", "PREPARED"].includes(state);
-  byId("actions").dataset.empty = String(!["CREATED", "PREPARED", "OPEN"].includes(state));
-}
-
-/** 手气最佳 and the first of the list, once RESULT came. */
-export function drawResult(result) {
-  byId("after").hidden = !result;
-  if (!result) return;
-  redraw(byId("after"), [language(), result], () => drawResultNow(result));
-}
-
-function drawResultNow(result) {
-  const name = (user) => t("userName", {user: plain(user, 20)});
-  const {best, top = []} = result;
-  setText(byId("best"), best ? t("best", {user: name(best.user), amount: money(best.amount)}) : "");
-  byId("top").replaceChildren(...top.map(({user, amount}, i) => el("li", {},
-    el("span", {class: "pos", text: String(i + 1)}), el("span", {class: "who", text: name(user)}),
-    el("span", {class: "sum", text: money(amount)}))));
-}
-
-/** The table of this room's rains, newest first. onPick(code) shows one. */
-export function drawRains(rains, currentCode, now, onPick) {
-  byId("rains-empty").hidden = rains.length > 0;
-  const shown = rains.slice(0, RAINS_MAX).map((rain) => ({rain, state: shownState(rain, now)}));
-  redraw(byId("rains"), [language(), currentCode, shown],
-    () => drawRainsNow(shown, currentCode, onPick));
-}
-
-function drawRainsNow(shown, currentCode, onPick) {
-  byId("rains").replaceChildren(...shown.map(({rain, state}) => {
-    const time = new Date(rain.created_at).toLocaleTimeString(locale(),
-      {hour: "2-digit", minute: "2-digit", hour12: false});
-    const pick = el("button", {type: "button", class: "pick", text: time});
-    const row = el("tr", {
-      "data-testid": "rain-row", "data-code": rain.code, "data-status": rain.status,
-      class: rain.code === currentCode ? "self" : "",
-    },
-    el("td", {}, pick),
-    el("td", {class: "blessing"}, el("bdi", {text: plain(rain.text || t("defaultBlessing"), 30)})),
-    el("td", {}, el("span", {class: "state-chip", "data-state": state, text: t(`st.${state}`)})),
-    el("td", {class: "num", text: `${rain.granted}/${rain.count}`}),
-    el("td", {class: "num", text: money(rain.total)}),
-    el("td", {class: "num", text: money(rain.refunded_fen)}));
-    pick.addEventListener("click", () => onPick(rain.code));
-    return row;
-  }));
-}
-
-/** Viewers online over the last minutes. */
-export function drawSpark(values) {
-  const max = Math.max(1, ...values);
-  const step = 90 / Math.max(1, values.length - 1);
-  byId("spark").setAttribute("points",
-    values.map((v, i) => `${(i * step).toFixed(1)},${(24 - (v / max) * 20).toFixed(1)}`).join(" "));
+/** A line for something that was done, with the number of its row in the audit trail when the server named one. */
+export function logDone(text, reply) {
+  logLine(reply?.audit ? t("log.receipt", {text, id: reply.audit}) : text, "done");
 }

@@ -1,6 +1,6 @@
 import {test} from "node:test";
 import assert from "node:assert/strict";
-import {CreateTicket, books, checkCreate, checkStart, shownState}
+import {CreateTicket, books, checkCreate, checkStart, parseDetail, parseUsers, readTemplate, shownState, templateOf, verdict}
   from "../../../web-demo/console-model.js";
 import {formatFen, parseCount, parseYuan, yuanDigits} from "../../../web-demo/money.js";
 import {plain} from "../../../web-demo/dom.js";
@@ -39,7 +39,7 @@ test("a good form gives CREATE's body", () => {
   const {errors, body, meanFen} = check({});
   assert.deepEqual(errors, {});
   assert.deepEqual(body,
-    {total: 1000, count: 100, split: "equal", limit: 2, lo: 1, text: "你好"});
+    {total: 1000, count: 100, split: "equal", limit: 2, lo: 1, text: "你好", duration_ms: 30_000});
   assert.equal(meanFen, 10);
 });
 
@@ -103,4 +103,56 @@ test("others' text cannot reorder or break the page", () => {
   assert.equal(plain("a\u202eb\u0000c\n"), "a b c ");
   assert.equal([...plain("x".repeat(500), 20)].length, 21);
   assert.equal(plain(null), "");
+});
+
+test("kinds: what does not apply is not sent, named users are checked", () => {
+  const good = check({kind: "enterprise", users: "11，12 13", count: "3", limit: "1", split: "equal"});
+  assert.deepEqual(good.errors, {});
+  assert.deepEqual([good.body.kind, good.body.users, good.body.duration_ms], ["enterprise", "11,12,13", 86_400_000]);
+  assert.deepEqual(Object.keys(check({kind: "enterprise", users: ""}).errors), ["users"]);
+  assert.deepEqual(check({kind: "enterprise", users: "1,2", count: "3", limit: "1"}).errors.users, ["e.usersMore"]);
+  assert.deepEqual(check({kind: "personal", users: "1,2"}).errors.users, ["e.usersOne"]);
+  const personal = check({kind: "personal", users: "77", count: "999", split: "double-mean"});
+  assert.deepEqual([personal.body.count, personal.body.limit, personal.body.split], [1, 1, "equal"]);
+  assert.equal(check({kind: "group", split: "equal"}).body.split, "double-mean", "a split the kind does not know");
+  assert.equal(parseUsers("1,x"), null);
+  assert.equal(parseUsers("0"), null);
+  assert.deepEqual(parseUsers(" 7,7、8 "), ["7", "8"]);
+});
+
+test("how it starts: by hand, now, in a while, at a time", () => {
+  const now = Date.UTC(2026, 0, 1);
+  const of = (more) => checkCreate({...FORM, ...more}, 100_000, formatFen, now);
+  assert.deepEqual(of({}).begin, {mode: "manual"});
+  assert.deepEqual(of({begin: "now"}).begin, {mode: "now", countdownMs: 5000});
+  assert.deepEqual(of({begin: "after", after: "90"}).begin, {mode: "after", countdownMs: 90_000});
+  for (const after of ["0", "3601", "x"]) assert.ok(of({begin: "after", after}).errors.after, after);
+  const at = of({begin: "at", at: new Date(now + 60_000).toISOString()});
+  assert.equal(at.body.start_at, now + 60_000);
+  for (const ms of [-1, 5000, 8 * 86400000]) assert.ok(of({begin: "at", at: new Date(now + ms).toISOString()}).errors.at, String(ms));
+  assert.ok(of({begin: "at", at: ""}).errors.at);
+  assert.equal(shownState({status: "CREATED", start_at: now}, now), "SCHEDULED");
+});
+
+test("a tick is the checker's word and the sum together", () => {
+  const rain = {status: "SETTLED", total: 100};
+  const said = {findings: 0, unaccounted_fen: 0, remain_fen: 0, settled_fen: 60, refunded_fen: 40};
+  assert.equal(verdict(rain, said), "ok");
+  assert.equal(verdict(rain, null), "running");
+  assert.equal(verdict({...rain, status: "SENT"}, said), "wait");
+  for (const bad of [{findings: 1}, {unaccounted_fen: 1}, {remain_fen: 1}, {settled_fen: 59}]) {
+    assert.equal(verdict(rain, {...said, ...bad}), "bad", JSON.stringify(bad));
+  }
+});
+
+test("templates hold what the form knows, and nothing a stranger could add", () => {
+  const spec = templateOf({...FORM, kind: "rain", duration: "20", users: "secret"});
+  assert.deepEqual(readTemplate(spec), {...FORM, kind: "rain", duration: "20"});
+  assert.deepEqual(readTemplate('{"total":"1","evil":"x","count":5}'), {total: "1"});
+  for (const bad of ["", "null", "[", "7"]) assert.equal(readTemplate(bad), null, bad);
+});
+
+test("details of audit rows", () => {
+  assert.deepEqual(parseDetail("total=100 count=5 kind=rain"), {total: "100", count: "5", kind: "rain"});
+  assert.deepEqual(parseDetail("随便说的话"), {});
 });
