@@ -196,6 +196,7 @@ export function mountLive(ctx) {
     drawVitals(store, client);
     drawRain(store, ctx.now());
   });
+  ctx.onLanguage(drawCharts);
   ctx.onSecond(() => {
     drawCharts();
     check();

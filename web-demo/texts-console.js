@@ -78,7 +78,7 @@ export const CONSOLE_TEXTS = Object.freeze({
   "c.kind": ["类型", "Kind"],
   "c.users": ["领取人（用户编号，逗号分隔）", "For these users (ids, with commas)"],
   "c.usersHint": ["只有这些用户能领", "Nobody else can have one"],
-  "c.forAll": ["全房间可抢", "For everybody in the room"],
+  "c.forAll": ["全房间可抢", "Everybody here"],
   "c.forUsers": ["{n} 位指定用户", "{n} named users"],
   "c.eligible": ["谁可以领", "Who may have one"],
   "c.begin": ["开始方式", "Start"],

@@ -7,9 +7,10 @@ const STATES = "e2e/states.test.mjs";
 const PAGES = "e2e/pages.test.mjs";
 const RAIN = "e2e/rain.test.mjs";
 const SEND = "e2e/send.test.mjs";
+const CON = "e2e/console.test.mjs";
 const WEB = "unit/web/";
 
-/** Areas of the viewer's page and of the anchor's console; each needs rows once its page is built. */
+/** Areas of the viewer's page and of the anchor's console; each needs rows. */
 export const VIEWER_AREAS = Object.freeze(["before", "rain", "result", "always", "late", "reconnect", "a11y", "tests"]);
 export const CONSOLE_AREAS = Object.freeze(["create", "live", "after", "trust"]);
 
@@ -67,9 +68,31 @@ export const VIEWER = [
   ["tests", "the client module and its documentation", `${WEB}client-docs.test.mjs`, "every method and property is documented, and nothing else"],
 ];
 
-/** Filled as the console is built. */
 export const CONSOLE = [
-  ["create", "inline validation, confirmation with the sum, double click harmless", RAIN, "console: a bad form is told where, a good one is confirmed with its sum"],
+  ["create", "total, count, minimum, limit: errors in place", CON, "console: each field says what is wrong with it, in place, and the first one gets the focus"],
+  ["create", "confirmation with the sum on the real server, double click harmless", RAIN, "console: a bad form is told where, a good one is confirmed with its sum"],
+  ["create", "kinds, equal or lucky split, eligibility, blessing, duration; balance before and after", CON, "console: kinds, who may have one, blessing, start in a while: the confirmation says it all, a double click creates once"],
+  ["create", "start by hand, now, after N s, at a time", `${WEB}console-model.test.mjs`, "how it starts: by hand, now, in a while, at a time"],
+  ["create", "scheduled start, cancelled again", CON, "console: scheduled: start_at goes to the server, the page counts down to it, cancelling needs a yes"],
+  ["create", "templates", CON, "console: templates: built in and one's own, kept on the server, deleted again"],
+  ["create", "preview of the split as a chart with 人均", CON, "console: every state on a desktop, and its picture"],
+  ["create", "idempotent also when the answer was lost", CON, "console: no answer is not a no: the same create is asked again under the same biz_id"],
+  ["live", "countdown and state chip: all states, 恢复中 too", CON, "console: every state has its word, its clock and only the actions that fit"],
+  ["live", "viewers and grabs a second as charts, granted of total, ¥ left, error rate, delivery, lag", CON, "console: figures and charts: granted of total, ¥ left, grabs a second, errors, delivery, lag, viewers"],
+  ["live", "close and extend after a question", CON, "console: extend and close ask first, run once, and leave a receipt with the number of their row"],
   ["live", "close with the rest refunded", RAIN, "close: the rest is refunded and the books balance on the page"],
+  ["live", "announce, mute, kick", CON, "console: announce, mute and kick: from a line of the chat and by id; a kick asks first"],
+  ["after", "手气最佳, top list, winners by page and search, CSV", CON, "console: 手气最佳, top list, winners by page and by user, CSV that no spreadsheet runs"],
+  ["after", "winners as in SQL", "integration/91-console-api.test.mjs", "winners: every page once, in order, as in SQL; one user by his id; nobody else may ask"],
   ["after", "settled, pending and refunded make the total", RAIN, "what the console shows is what SQL holds"],
+  ["after", "a tick only when the checker says so", CON, "console: the tick is the checker's word: none while it is asked, a cross when it found something"],
+  ["after", "the checker's word is true", "integration/91-console-api.test.mjs", "the checker's word: not while it rains, clean when it is over, findings when the books were touched"],
+  ["trust", "connection and delay", CON, "console: connection and its delay are shown, a lost one comes back, errors say what to do in both languages"],
+  ["trust", "audit trail", CON, "console: the audit trail says who did what and how it ended, older rows on request"],
+  ["trust", "audit rows for each action and refusal", "integration/91-console-api.test.mjs", "who did what: each step and each refusal of the anchor, what the platform did to his rains, no other room's"],
+  ["trust", "the console in English", CON, "console: English is complete"],
+  ["trust", "the console on a phone", CON, "console: every state on a phone, and its picture"],
+  ["trust", "the console by keyboard", CON, "console: keyboard only: create, confirm, prepare, start, close, winners; the focus is never lost"],
+  ["trust", "the console and axe", CON, "console: axe finds nothing serious: empty, confirm, live, settled, winners, audit, a question; zh and en, phone and desktop"],
+  ["trust", "hostile texts of others", CON, "console: hostile names, blessings, announcements and templates stay text and in their place"],
 ];

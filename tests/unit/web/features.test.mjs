@@ -21,8 +21,9 @@ test("every row names a test that exists", () => {
   }
 });
 
-test("every area of the viewer's page has rows, and no row an unknown area", () => {
+test("every area of both pages has rows, and no row an unknown area", () => {
   for (const area of VIEWER_AREAS) assert.ok(VIEWER.some(([of]) => of === area), area);
+  for (const area of CONSOLE_AREAS) assert.ok(CONSOLE.some(([of]) => of === area), area);
   for (const [area] of VIEWER) assert.ok(VIEWER_AREAS.includes(area), area);
   for (const [area] of CONSOLE) assert.ok(CONSOLE_AREAS.includes(area), area);
 });
