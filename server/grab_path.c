@@ -94,6 +94,15 @@ static void count_answer(struct worker *w, const struct pending_grab *g)
     rr_metric_add(&w->metrics->money_granted_fen_total, (uint64_t)g->outcome.amount_fen);
 }
 
+void grab_path_failed(struct session *s, enum rr_err err)
+{
+    enum result_code code = result_of(err);
+
+    if (s->account)
+        s->account->grabs_failed +=
+            code == RESULT_BUSY || code == RESULT_RECOVERING || code == RESULT_UNAVAILABLE;
+}
+
 /* The final answer. */
 static void tell(struct grab_path *p, const struct pending_grab *g)
 {
@@ -107,6 +116,7 @@ static void tell(struct grab_path *p, const struct pending_grab *g)
             tell_user(w, g);
         return;
     }
+    grab_path_failed(s, g->outcome.rc);
     msg_reply_begin(&b, g->grab.req_id, result_of(g->outcome.rc), grab_fields(w, g, NULL));
     grab_fields(w, g, &b);
     reply_send(w, s, &b);

@@ -25,6 +25,8 @@ struct grab_path *grab_path_create(struct worker *w);
 void grab_path_destroy(struct grab_path *p);
 
 /* One GRAB of a joined session. */
+/* A GRAB of s ends in err: counted for its room when we are to blame. */
+void grab_path_failed(struct session *s, enum rr_err err);
 RR_MUST_CHECK enum rr_err grab_path_submit(struct grab_path *p, struct session *s,
                                            const struct msg *m, struct refusal *why);
 /* A grab that waited for its mark (risk_guard.h) goes on, or is answered with err. */

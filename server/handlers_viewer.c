@@ -211,9 +211,17 @@ enum rr_err on_ping(struct worker *w, struct session *s, const struct msg *m, st
 
 enum rr_err on_grab(struct worker *w, struct session *s, const struct msg *m, struct refusal *why)
 {
+    enum rr_err err = RR_OK;
+
+    if (s->account)
+        s->account->grabs++;
     if (m->u.grab.again && rain_code_valid(m->u.grab.code) && !rains_find(w->rains, m->u.grab.code))
-        return grab_books_unknown(w, s, m, why);
-    return grab_path_submit(w->grabs, s, m, why);
+        err = grab_books_unknown(w, s, m, why);
+    else
+        err = grab_path_submit(w->grabs, s, m, why);
+    if (err)
+        grab_path_failed(s, err);
+    return err;
 }
 
 enum rr_err on_my_grants(struct worker *w, struct session *s, const struct msg *m,

@@ -87,13 +87,15 @@ static void build_sent(struct worker *w, const struct rain_job *j, struct rr_buf
 static void pack_delivery(const struct rain_job *j, struct rr_buf *b)
 {
     pack_cstr(b, "delivery");
-    pack_map(b, 6);
+    pack_map(b, 8);
     pack_kv_int(b, "expected", (int64_t)j->delivery.expected);
     pack_kv_int(b, "sent", (int64_t)j->delivery.sent);
     pack_kv_int(b, "dropped", (int64_t)j->delivery.dropped);
     pack_kv_int(b, "closed", (int64_t)j->delivery.closed);
     pack_kv_int(b, "queued", (int64_t)j->delivery.queued);
     pack_kv_int(b, "lost", (int64_t)j->delivery_lost);
+    pack_kv_int(b, "grabs", (int64_t)j->delivery.grabs);
+    pack_kv_int(b, "grabs_failed", (int64_t)j->delivery.grabs_failed);
 }
 
 static void build_list(struct worker *w, const struct rain_job *j, struct rr_buf *b)

@@ -302,11 +302,12 @@ void store__room_count_args(struct redis_cmd *cmd, const char *ns, const char *r
                             const char *worker, uint32_t members, uint64_t life,
                             const struct delivery *d)
 {
-    struct store_key keys[2];
+    struct store_key keys[3];
 
     keys[0] = key_room(ns, room_id, "count");
     keys[1] = key_room(ns, room_id, "delivery");
-    redis_cmd_keys(cmd, keys, 2);
+    keys[2] = key_room(ns, room_id, "grabs");
+    redis_cmd_keys(cmd, keys, d ? 3 : 2);
     redis_cmd_str(cmd, worker);
     redis_cmd_int(cmd, members);
     redis_cmd_int(cmd, ROOM_COUNT_FRESH_MS);
@@ -319,6 +320,8 @@ void store__room_count_args(struct redis_cmd *cmd, const char *ns, const char *r
     redis_cmd_int(cmd, (int64_t)d->dropped);
     redis_cmd_int(cmd, (int64_t)d->closed);
     redis_cmd_int(cmd, (int64_t)d->queued);
+    redis_cmd_int(cmd, (int64_t)d->grabs);
+    redis_cmd_int(cmd, (int64_t)d->grabs_failed);
 }
 
 static void on_count(void *arg, enum rr_err err, const redisReply *r)

@@ -159,24 +159,25 @@ enum rr_err store_sync_online(struct store_sync *s, const char *room_id, int64_t
 enum rr_err store_sync_delivery(struct store_sync *s, const char *room_id, struct delivery *out,
                                 uint64_t *lost)
 {
-    struct store_key key = key_room(s->ns, room_id, "delivery");
+    struct store_key keys[2] = {key_room(s->ns, room_id, "delivery"),
+                                key_room(s->ns, room_id, "grabs")};
     struct redis_cmd cmd = {0};
     redisReply *r = NULL;
-    int64_t n[6] = {0};
+    int64_t n[8] = {0};
     enum rr_err err = RR_OK;
 
-    redis_cmd_keys(&cmd, &key, 1);
+    redis_cmd_keys(&cmd, keys, 2);
     redis_cmd_int(&cmd, ROOM_COUNT_FRESH_MS);
     err = sync__call(s, &script_room_delivery, &cmd, &r);
     if (err)
         return err;
-    if (!reply_is_array(r, 6))
+    if (!reply_is_array(r, 8))
         err = RR_CORRUPT;
-    for (size_t i = 0; !err && i < 6; i++)
+    for (size_t i = 0; !err && i < 8; i++)
         err = reply_int(r->element[i], &n[i]) ? RR_OK : RR_CORRUPT;
     freeReplyObject(r);
     *out = (struct delivery){(uint64_t)n[0], (uint64_t)n[1], (uint64_t)n[2], (uint64_t)n[3],
-                             (uint64_t)n[4]};
+                             (uint64_t)n[4], (uint64_t)n[6], (uint64_t)n[7]};
     *lost = (uint64_t)n[5];
     return err;
 }

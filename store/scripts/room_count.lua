@@ -1,8 +1,9 @@
 -- room_count: writes one worker's members and what became of the room's frames there, or only asks; sums the members of the
 -- fields that are fresh.
 -- KEYS  1 count (worker -> 'members@ms')  2 delivery (worker#life -> 'expected,sent,dropped,closed,queued@ms'; gone -> the
---       same, of workers that are silent: what they had queued is lost)
+--       same, of workers that are silent: what they had queued is lost)  3 grabs (worker#life -> 'grabs,failed@ms'; gone)
 -- ARGV  1 worker or ''  2 members  3 fresh ms  4 forget ms  5 life  6 expected  7 sent  8 dropped  9 closed  10 queued
+--       11 grabs  12 failed
 -- Returns the members of all workers
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -47,5 +48,24 @@ end
 if #folded > 0 then
     redis.call('HDEL', KEYS[2], unpack(folded))
     redis.call('HSET', KEYS[2], 'gone', string.format('%.0f,%.0f,%.0f,%.0f,%.0f@0', unpack(gone)))
+end
+if ARGV[12] and ARGV[11] ~= '0' then
+    redis.call('HSET', KEYS[3], ARGV[1] .. '#' .. ARGV[5], ARGV[11] .. ',' .. ARGV[12] .. at_now)
+    redis.call('PEXPIRE', KEYS[3], '93600000')
+    local n, bad, out = 0, 0, {}
+    all = redis.call('HGETALL', KEYS[3])
+    for i = 1, #all, 2 do
+        local g, f, at = string.match(all[i + 1], '^(%d+),(%d+)@(%d+)$')
+        if all[i] == 'gone' or now - (tonumber(at) or 0) > tonumber(ARGV[4]) then
+            n, bad = n + (g or 0), bad + (f or 0)
+            if all[i] ~= 'gone' then
+                out[#out + 1] = all[i]
+            end
+        end
+    end
+    if #out > 0 then
+        redis.call('HDEL', KEYS[3], unpack(out))
+        redis.call('HSET', KEYS[3], 'gone', string.format('%.0f,%.0f@0', n, bad))
+    end
 end
 return sum

@@ -36,6 +36,10 @@ test("winners: every page once, in order, as in SQL; one user by his id; nobody 
   const won = [];
   for (const v of viewers) won.push(...(await grabAll(v, code)).wins);
   assert.equal(won.length, 15);
+  await until("every GRAB is counted for the room, on whatever worker, and none failed", async () => {
+    const {delivery: d} = await anchor.request(OP.STATS, {});
+    return d.grabs === 18 && d.grabs_failed === 0;
+  });
   await closeRain(stack, code);
   await settled(stack, code);
   for (const limit of [1, 4, 15, 500]) {

@@ -11,6 +11,9 @@ struct delivery {
     uint64_t dropped; /* latest wins: replaced, or too old, before they were sent */
     uint64_t closed;  /* the socket closed (for a room: or its member left) before they were sent */
     uint64_t queued;
+    /* Of a room, beside its frames: what its members asked for, and what we owed them an answer to and could not give. */
+    uint64_t grabs;
+    uint64_t grabs_failed; /* BUSY, RECOVERING, UNAVAILABLE */
 };
 
 #endif

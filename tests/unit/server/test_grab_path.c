@@ -607,6 +607,8 @@ static void test_busy_when_the_queue_is_full(void **state)
     body = assert_reply(0, 0, n, RESULT_BUSY);
     assert_true(wire_int(&body, "retry_after_ms") > 0);
     assert_int_equal(grab_path_inflight(f->w.grabs), 128 + 8192);
+    assert_int_equal(f->people[0]->account->grabs, n);
+    assert_int_equal(f->people[0]->account->grabs_failed, 1);
 }
 
 static void test_forgotten_rain(void **state)

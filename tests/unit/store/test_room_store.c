@@ -526,6 +526,34 @@ static void assert_delivery(uint64_t expected, uint64_t sent, uint64_t queued, u
     assert_int_equal(d.expected, d.sent + d.dropped + d.closed + d.queued + is_lost);
 }
 
+static void assert_grabs(uint64_t grabs, uint64_t failed)
+{
+    struct delivery d = {0};
+    uint64_t lost = 0;
+
+    assert_int_equal(store_sync_delivery(store, "d1", &d, &lost), RR_OK);
+    assert_int_equal(d.grabs, grabs);
+    assert_int_equal(d.grabs_failed, failed);
+}
+
+static void grabs_of_all_workers_living_and_dead(void **state)
+{
+    struct delivery d = {.grabs = 10, .grabs_failed = 2};
+
+    (void)state;
+    redis_do_int(&redis, "DEL t1_{d1}:grabs");
+    assert_grabs(0, 0);
+    counted_with(1, &d);
+    d = (struct delivery){.grabs = 30, .grabs_failed = 3};
+    counted_with(1, &d); /* told anew, not added */
+    assert_grabs(30, 3);
+    redis_do_int(&redis, "HSET t1_{d1}:grabs w9#1 20,1@1000 broken 1 w8#4 1,0@2000");
+    assert_grabs(51, 4);
+    counted_with(1, &d);
+    assert_int_equal(redis_do_int(&redis, "HLEN t1_{d1}:grabs"), 2); /* the dead are one field */
+    assert_grabs(51, 4);
+}
+
 static void delivery_of_all_workers_living_and_dead(void **state)
 {
     struct delivery d = {.expected = 10, .sent = 6, .dropped = 2, .closed = 1, .queued = 1};
@@ -637,6 +665,7 @@ int main(void)
         cmocka_unit_test(control_reaches_every_worker),
         cmocka_unit_test(count_sums_fresh_workers),
         cmocka_unit_test(delivery_of_all_workers_living_and_dead),
+        cmocka_unit_test(grabs_of_all_workers_living_and_dead),
         cmocka_unit_test(time_brackets_the_round_trip),
         cmocka_unit_test(settle_lag_is_read),
         cmocka_unit_test(an_echo_comes_back_to_its_sender),
