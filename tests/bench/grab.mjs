@@ -44,6 +44,15 @@ const onlyWins = (run) => {
   return run;
 };
 
+/** Where a told grab's time went between two looks at the metrics: mean ms of each stage, grabs per script call. */
+function stages(a, b) {
+  const mean = (name) => round((b[`${name}_sum`] - a[`${name}_sum`]) * 1000 / Math.max(1, b[`${name}_count`] - a[`${name}_count`]), 2);
+  return {
+    told_ms: mean("grab_seconds"), redis_ms: mean("redis_call_seconds"), kafka_ms: mean("kafka_delivery_seconds"), loop_late_ms: mean("loop_lag_seconds"),
+    wins_per_redis_call: round((b.grabs_ok_total - a.grabs_ok_total) / Math.max(1, b.redis_calls_total - a.redis_calls_total), 1),
+  };
+}
+
 /** The floor of telling: records produced and acknowledged at the same rate, with nothing else. */
 async function bareProduce(stack, perS, secs) {
   const {stdout} = await promisify(execFile)(program("redrain-ref-kafka-produce"),
@@ -70,7 +79,10 @@ export async function grabbing(o, workers) {
     let told = new Map();
     const pass = async (more = {}) => {
       const code = await openRain(stack, {count, limit: 1000});
+      const before = await metrics(stack);
       const {result: run, cpu} = await cpuWhile(who, () => swarm.run("grab", {secs: o.secs, code, fresh: 1, ...more}));
+      run.stages = stages(before, await metrics(stack));
+      note(`  ${JSON.stringify(run.stages)}`);
       for (const [name, us] of Object.entries(cpu)) spent[name] = (spent[name] ?? 0) + us;
       wins += run.ok;
       told.set(code, run.told_in_all);
@@ -119,6 +131,7 @@ export async function grab(o) {
     },
     detail: {
       settler_running: {value: r.running.value, reference_value: r.running.reference, ratio: r.running.ratio, aa: r.running.aa},
+      stages: r.paused.rows.map((row) => row.ours.stages),
       half_load: {per_s: Math.round(r.paused.value / 2), answered: r.half.answered, codes: r.half.codes, ...r.half.ok_us},
       bare_produce: r.produce, drained_ms: r.drainedMs, server_cpu_us_per_grab: r.serverUs, cpu_us_per_win: r.cpuPerWin,
     },
