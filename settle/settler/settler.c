@@ -167,28 +167,33 @@ static void steer(struct settler *s, uint32_t i)
 
 /* ---- the books moved ---- */
 
-/* The busy partition of `o` goes on where the books, or the log, say. */
+/* The busy partition of `o` goes on where the books, or the log, say. The log is asked without the lock. */
 static void follow(struct settler *s, const struct ledger_offset *o)
 {
     struct part *p = settler__part(s, o->partition);
     int64_t next = o->next;
+    bool lost = false;
     enum rr_err err = RR_OK;
 
-    p->lost = p->lost || next == LEDGER_NO_OFFSET;
-    if (p->lost)
+    pthread_mutex_lock(&s->mu);
+    lost = p->lost = p->lost || next == LEDGER_NO_OFFSET;
+    pthread_mutex_unlock(&s->mu);
+    if (lost)
         err = settler__resolve(s, p->id, &next);
     if (err) { /* asked again: the fetcher says it once only */
         settler__complain(&s->fail_log, s->ledger, "finding the offset of a partition", err);
         return;
     }
-    if (!p->lost && next == p->next)
-        return;
-    log_notice("offset_moved", "partition %d: %lld here, %lld in the books", (int)p->id,
-               (long long)p->next, (long long)next);
-    /* Where the fetcher stands is unknown when it said so itself. */
-    if (!part_moved(p, next) || p->lost)
-        p->seek = true;
-    p->lost = false;
+    pthread_mutex_lock(&s->mu);
+    if (lost || next != p->next) {
+        log_notice("offset_moved", "partition %d: %lld here, %lld in the books", (int)p->id,
+                   (long long)p->next, (long long)next);
+        /* Where the fetcher stands is unknown when it said so itself. */
+        if (!part_moved(p, next) || lost)
+            p->seek = true;
+        p->lost = false;
+    }
+    pthread_mutex_unlock(&s->mu);
 }
 
 /* A partition that settles meets the books in each batch. One that is idle may be moved under it, back to the start of the log,

@@ -157,7 +157,7 @@ main() {
     local common="log_path=$RUN/sanitizer/report:log_suffix=.txt"
     export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0:$common"
     export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:$common"
-    export TSAN_OPTIONS="halt_on_error=1:$common"
+    export TSAN_OPTIONS="halt_on_error=1:suppressions=$ROOT/tests/tsan/suppressions.txt:$common"
     REDRAIN_CHROMIUM=$("$ROOT/tools/dev/deps.sh" chromium || true)
     export REDRAIN_CHROMIUM
     if wants unit; then
