@@ -8,7 +8,11 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/privileges.h"
+#include "deadline.h"
 #include "settler/settler.h"
+
+/* A batch under way may wait for the database as long as its deadline, twice; far more is a hang. */
+enum { END_MS = 60000 };
 
 static atomic_bool stop;
 static atomic_bool reload;
@@ -17,6 +21,7 @@ static void on_signal(int sig)
 {
     (void)sig;
     atomic_store(&stop, true);
+    deadline_set(END_MS);
 }
 
 static void on_hup(int sig)

@@ -421,9 +421,9 @@ enum rr_err settler_run(struct rr_conf *conf, const atomic_bool *stop, atomic_bo
     atomic_store(&s->end, true);
     lanes_join(s->lanes);
     tasks_destroy(s->tasks); /* they ask the consumer's connection */
-    consumer_destroy(s->consumer);
-    while (s->parts_n)
+    while (s->parts_n)       /* a message that is held would hold its broker's thread */
         part_fini(&s->parts[--s->parts_n]);
+    consumer_destroy(s->consumer);
     free(s->parts);
     ledger_destroy(s->ledger);
     locks_fini(s);
