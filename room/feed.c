@@ -89,15 +89,24 @@ static void kept_set(struct room *r, struct rr_slice code, struct rr_slice biz_c
     r->kept[r->kept_n++] = copy_make(0, 0, biz_code, code, payload);
 }
 
-/* A RED_PACKET_* push with a code is the new state of that rain. */
-static void learn_state(struct room *r, struct rr_slice biz_code, struct rr_slice payload)
+static bool of_rain(struct rr_slice biz_code)
 {
     static const char prefix[] = "RED_PACKET_";
+
+    return biz_code.len >= sizeof(prefix) - 1 &&
+           memcmp(biz_code.p, prefix, sizeof(prefix) - 1) == 0;
+}
+
+/* A RED_PACKET_* push with a code is the new state of that rain; of campaigns the last one is kept. */
+static void learn_state(struct room *r, struct rr_slice biz_code, struct rr_slice payload)
+{
     struct unpack_value map;
     struct rr_slice code;
     struct rr_slice cursor = payload;
 
-    if (biz_code.len < sizeof(prefix) - 1 || memcmp(biz_code.p, prefix, sizeof(prefix) - 1) != 0)
+    if (rr_slice_eq_str(biz_code, "FU_CAMPAIGN"))
+        kept_set(r, rr_slice_str("fu"), biz_code, payload);
+    if (!of_rain(biz_code))
         return;
     if (unpack_scan(payload, RR_DEPTH_MAX) || unpack_next(&cursor, &map) ||
         unpack_get_str(&map, "config_code", &code))
@@ -144,7 +153,8 @@ static void adopt_epoch(struct room *r, const struct room_snapshot *snap)
         struct rr_frame *f = NULL;
 
         kept_set(r, k->code, k->biz_code, k->payload);
-        r->hub->opts.rain_state(r->hub->opts.arg, r->id, k->biz_code, k->payload);
+        if (of_rain(k->biz_code))
+            r->hub->opts.rain_state(r->hub->opts.arg, r->id, k->biz_code, k->payload);
         f = hub__push_frame(r->hub, r->id, snap->epoch, snap->seq, k->biz_code, k->payload);
         hub__fanout(r, f, 0);
         rr_frame_unref(&f);

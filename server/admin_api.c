@@ -6,6 +6,7 @@
 #include "ban_api.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "fu_api.h"
 #include "protocol/unpack.h"
 #include "rain_job.h"
 #include "risk_api.h"
@@ -404,6 +405,8 @@ static void route_api(struct admin *a, const struct admin_request *rq, const cha
         route_wallet_op(a, rq, id);
     else if (rr_slice_eq_str(kind, "risk"))
         risk_api_route(a, rq, id);
+    else if (rr_slice_eq_str(kind, "fu"))
+        fu_api_route(a, rq, id, action);
     else if (rr_slice_eq_str(kind, "bans") && action.len == 0)
         ban_api_route(a, rq, id);
     else

@@ -201,9 +201,10 @@ static enum rr_err fill_push(json_t *o, struct rain_job *j, const char **field)
 
     if (err)
         return err;
-    /* A rain's own pushes come from its steps only: a forged one would mislead every worker. */
+    /* Those of rains and campaigns come from their steps only: a forged one would mislead every worker. */
     if (!rain_biz_code_valid(rr_slice_str(j->biz_code)) ||
-        strncmp(j->biz_code, reserved, sizeof(reserved) - 1) == 0) {
+        strncmp(j->biz_code, reserved, sizeof(reserved) - 1) == 0 ||
+        strcmp(j->biz_code, "FU_CAMPAIGN") == 0) {
         *field = "biz_code";
         return RR_BAD_REQUEST;
     }

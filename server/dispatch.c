@@ -39,6 +39,10 @@ static const struct row rows[] = {
     {MSG_SEND, on_send, NEEDS_ROOM | NOT_GUEST | MAY_SEND | RATE_SEND},
     {MSG_MY_SENT, on_my_sent, HAS_ACCOUNT},
     {MSG_REFRESH, on_refresh, HAS_ACCOUNT},
+    {MSG_FU_DRAW, on_fu_draw, NEEDS_ROOM | NOT_GUEST},
+    {MSG_FU_JOIN, on_fu_join, NEEDS_ROOM | NOT_GUEST},
+    {MSG_FU_GIVE, on_fu_give, NEEDS_ROOM | NOT_GUEST},
+    {MSG_FU_MINE, on_fu_mine, NEEDS_ROOM | NOT_GUEST},
     {MSG_CREATE, on_create, NEEDS_ROOM | ANCHOR},
     {MSG_PREPARE, on_prepare, NEEDS_ROOM | ANCHOR},
     {MSG_START, on_start, NEEDS_ROOM | ANCHOR},
@@ -53,6 +57,8 @@ static const struct row rows[] = {
     {MSG_AUDIT, on_audit, NEEDS_ROOM | ANCHOR},
     {MSG_TEMPLATES, on_templates, NEEDS_ROOM | ANCHOR},
     {MSG_CHECK, on_check, NEEDS_ROOM | ANCHOR},
+    {MSG_FU_CREATE, on_fu_create, NEEDS_ROOM | ANCHOR},
+    {MSG_FU_CANCEL, on_fu_cancel, NEEDS_ROOM | ANCHOR},
 };
 static_assert(RR_COUNTOF(rows) == MSG_C2S_COUNT, "every client message needs one dispatch row");
 

@@ -44,6 +44,18 @@ enum rr_err on_audit(struct worker *w, struct session *s, const struct msg *m, s
 enum rr_err on_templates(struct worker *w, struct session *s, const struct msg *m,
                          struct refusal *why);
 enum rr_err on_check(struct worker *w, struct session *s, const struct msg *m, struct refusal *why);
+enum rr_err on_fu_draw(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why);
+enum rr_err on_fu_join(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why);
+enum rr_err on_fu_give(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why);
+enum rr_err on_fu_mine(struct worker *w, struct session *s, const struct msg *m,
+                       struct refusal *why);
+enum rr_err on_fu_create(struct worker *w, struct session *s, const struct msg *m,
+                         struct refusal *why);
+enum rr_err on_fu_cancel(struct worker *w, struct session *s, const struct msg *m,
+                         struct refusal *why);
 
 /* hub's answer to a JOIN (handlers_viewer.c). */
 void join_answer(void *worker, struct session *s, uint32_t req_id, enum rr_err err,

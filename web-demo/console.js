@@ -3,6 +3,7 @@
 // that takes ctx and wires its part of console.html.
 
 import {byId, plain, setText} from "./dom.js";
+import {fuConsole} from "./fu-console.js";
 import {applyTexts, language, onLanguage, t, toggleLanguage} from "./i18n.js";
 import {mountAudit} from "./console-audit.js";
 import {mountCreate} from "./console-create.js";
@@ -115,6 +116,7 @@ function main() {
   });
   wirePushes(client, store, poll, ctx.draw);
   client.connect().catch(() => {}); // "state" tells
+  fuConsole(client, room);
   client.join(room).catch(() => {}); // "refused" tells
   setInterval(ctx.draw, DRAW_MS);
   setInterval(() => {

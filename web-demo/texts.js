@@ -1,9 +1,11 @@
 // Texts of the pages: key: [zh-CN, English].
 
+import {FU_TEXTS} from "./fu-texts.js";
 import {CONSOLE_TEXTS} from "./texts-console.js";
 
 export const TEXTS = Object.freeze({
   ...CONSOLE_TEXTS,
+  ...FU_TEXTS,
   // both pages
   "state.idle": ["未连接", "Not connected"],
   "state.connecting": ["连接中", "Connecting"],

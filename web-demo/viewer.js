@@ -2,6 +2,7 @@
 // on a tap, and shows what the server told. All decisions about a rain are in rain-state.js.
 
 import {byId, minutes, plain, setText} from "./dom.js";
+import {fuPanel} from "./fu.js";
 import {applyTexts, language, onLanguage, t} from "./i18n.js";
 import {connectionPill, pageClient, readSession} from "./page.js";
 import {proveRain} from "./proof-view.js";
@@ -378,6 +379,8 @@ function start() {
   wire();
   const panel = sendPanel(client, room);
   onLanguage(() => panel.redraw());
+  const fu = fuPanel(client, room);
+  onLanguage(() => fu.redraw());
   client.connect().catch(() => {}); // "state" tells
   client.join(room).catch(() => {}); // "refused" tells
   setInterval(draw, FRAME_MS);

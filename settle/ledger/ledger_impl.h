@@ -62,6 +62,9 @@ void ledger__risk_create_denied(struct ledger *l, int64_t sender_id, int64_t day
 /* balance += delta (delta > 0), inserting the row if needed; *after is the new balance. In a transaction. */
 RR_MUST_CHECK enum rr_err ledger__wallet_add(struct ledger *l, int64_t user_id, int64_t delta_fen,
                                              int64_t *after_fen);
+/* balance -= amount, with the wallet locked; *after is the new balance. RR_NO_MONEY. In a transaction. */
+RR_MUST_CHECK enum rr_err ledger__take_balance(struct ledger *l, int64_t user_id,
+                                               int64_t amount_fen, int64_t *after_fen);
 /* As ledger_wallet_op(), with any printable biz id: deposits take more than the HTTP header does. */
 RR_MUST_CHECK enum rr_err ledger__wallet_op(struct ledger *l, const struct wallet_request *r,
                                             struct wallet_done *out);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/fail.h"
+#include "fu_impl.h"
 #include "ledger_impl.h"
 #include "rain_rules.h"
 
@@ -103,8 +104,8 @@ static enum rr_err insert_config(struct ledger *l, const struct creation *c)
         NULL);
 }
 
-static enum rr_err take_balance(struct ledger *l, int64_t user_id, int64_t amount_fen,
-                                int64_t *after_fen)
+enum rr_err ledger__take_balance(struct ledger *l, int64_t user_id, int64_t amount_fen,
+                                 int64_t *after_fen)
 {
     struct db_rows rows;
     enum rr_err err = db_select(l->db, "SELECT balance FROM wallet WHERE user_id = ? FOR UPDATE",
@@ -124,12 +125,16 @@ static enum rr_err take_balance(struct ledger *l, int64_t user_id, int64_t amoun
 static enum rr_err insert_log(struct ledger *l, const struct creation *c, int64_t after_fen)
 {
     const struct rain_info *r = c->out;
+    bool pool = r->spec.fu_code[0] != 0;
     char account[40];
 
     ledger__log_begin(&l->sql);
-    snprintf(account, sizeof(account), "%" PRId64, r->spec.sender_id);
+    if (pool)
+        fu__account(r->spec.fu_code, account);
+    else
+        snprintf(account, sizeof(account), "%" PRId64, r->spec.sender_id);
     ledger__log_add(&l->sql,
-                    &(struct log_row){.kind = "balance",
+                    &(struct log_row){.kind = pool ? "platform" : "balance",
                                       .account_id = account,
                                       .delta = -r->spec.total_fen,
                                       .after = after_fen,
@@ -162,6 +167,20 @@ static enum rr_err insert_escrow(struct ledger *l, const struct creation *c)
     return db_exec_buf(l->db, &l->sql, NULL);
 }
 
+/* Out of the sender's wallet, or out of the pool that was taken from it before, and judged then. */
+static enum rr_err pay(struct ledger *l, struct creation *c, int64_t *after_fen)
+{
+    const struct rain_spec *s = &c->out->spec;
+    enum rr_err err = RR_OK;
+
+    if (s->fu_code[0]) {
+        *after_fen = LEDGER_NO_AFTER;
+        return fu__pool_pays(l, s->fu_code, c->out->code, s->total_fen);
+    }
+    err = ledger__take_balance(l, s->sender_id, s->total_fen, after_fen);
+    return err ? err : ledger__risk_create(l, s->sender_id, c->out->created_at_ms, &c->day_fen);
+}
+
 /* The config row first: UNIQUE (sender, req_id) makes a concurrent repeat wait here and then fail. */
 static enum rr_err create_tx(struct ledger *l, void *arg)
 {
@@ -174,9 +193,7 @@ static enum rr_err create_tx(struct ledger *l, void *arg)
     if (!err)
         err = ledger__rain_rules(l, c->out);
     if (!err)
-        err = take_balance(l, c->out->spec.sender_id, c->out->spec.total_fen, &after_fen);
-    if (!err)
-        err = ledger__risk_create(l, c->spec->sender_id, c->out->created_at_ms, &c->day_fen);
+        err = pay(l, c, &after_fen);
     if (!err)
         err = insert_log(l, c, after_fen);
     if (!err)

@@ -20,10 +20,16 @@ enum rr_err ledger__risk_create(struct ledger *l, int64_t sender_id, int64_t now
     if (rules.v[RISK_ANCHOR_DAY] <= 0)
         return RR_OK;
     from_ms = risk_day_start_ms(risk_day(now_ms, rules.day_offset_ms), rules.day_offset_ms);
+    /* A pool counts on the day it was taken, its packet not again. */
     err = db_select(l->db,
-                    "SELECT COALESCE(SUM(total_price), 0) FROM t_red_packet_config"
-                    " WHERE sender_id = ? AND created_at >= ? AND status <> ?",
-                    DB_ARGS(db_int(sender_id), db_int(from_ms), db_int(RAIN_CANCELLED)), &rows);
+                    "SELECT (SELECT COALESCE(SUM(c.total_price), 0) FROM t_red_packet_config c"
+                    " LEFT JOIN fu_campaign f ON f.rain_code = c.config_code WHERE c.sender_id = ?"
+                    " AND c.created_at >= ? AND c.status <> ? AND f.code IS NULL)"
+                    " + (SELECT COALESCE(SUM(pool), 0) FROM fu_campaign WHERE sender_id = ?"
+                    " AND created_at >= ? AND state <> 4)",
+                    DB_ARGS(db_int(sender_id), db_int(from_ms), db_int(RAIN_CANCELLED),
+                            db_int(sender_id), db_int(from_ms)),
+                    &rows);
     if (!err)
         *day_fen = db_i64(&rows, 0, 0);
     db_rows_fini(&rows);

@@ -13,7 +13,7 @@ RR_MUST_CHECK enum rr_err saga__get(struct saga *s, const struct saga_actor *a, 
 
 /* Runs a step of a task this process just armed; done or later. RR_PENDING: the task goes on later. */
 RR_MUST_CHECK enum rr_err saga__run_inline(struct saga *s, const struct task *t);
-/* One step by its kind: open, close, end, result, cancel, park, recover, start, expire, invite, report, tell. RR_OK: done.
+/* One step by its kind: open, close, end, result, cancel, park, recover, start, expire, invite, report, tell, fu. RR_OK: done.
  * RR_PENDING: wait for something known. */
 RR_MUST_CHECK enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms);
 
@@ -28,6 +28,7 @@ enum rr_err saga__step_expire(struct saga *s, const struct task *t, int64_t *nex
 enum rr_err saga__step_invite(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_report(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_tell(struct saga *s, const struct task *t, int64_t *next_at_ms);
+enum rr_err saga__step_fu(struct saga *s, const struct task *t, int64_t *next_at_ms);
 enum rr_err saga__step_park(struct saga *s, const struct task *t, int64_t *next_at_ms);
 
 /* saga_start of a PREPARED rain (*out, read before), with the opening at t0_ms. */

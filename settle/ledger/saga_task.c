@@ -17,6 +17,7 @@ static const struct {
     {"result", saga__step_result},   {"cancel", saga__step_cancel}, {"park", saga__step_park},
     {"recover", saga__step_recover}, {"start", saga__step_start},   {"expire", saga__step_expire},
     {"invite", saga__step_invite},   {"report", saga__step_report}, {"tell", saga__step_tell},
+    {"fu", saga__step_fu},
 };
 
 enum rr_err saga__step(struct saga *s, const struct task *t, int64_t *next_at_ms)

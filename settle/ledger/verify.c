@@ -167,6 +167,8 @@ static enum rr_err run_pass(struct check *c)
         err = run_query(c, &verify_queries[i]);
     for (unsigned i = 0; !err && i < verify_more_n; i++)
         err = run_query(c, &verify_more[i]);
+    for (unsigned i = 0; !err && i < verify_fu_n; i++)
+        err = run_query(c, &verify_fu[i]);
     return err ? err : verify__amounts(c);
 }
 

@@ -32,5 +32,8 @@ extern const unsigned verify_queries_n;
 /* Of the log, of ends and tasks, of wallet operations. */
 extern const struct verify_query verify_more[];
 extern const unsigned verify_more_n;
+/* Of campaigns of five cards. */
+extern const struct verify_query verify_fu[];
+extern const unsigned verify_fu_n;
 
 #endif

@@ -3,6 +3,7 @@
 //
 // [area, feature, file below tests/, title of the test]
 
+const FU = "e2e/fu.test.mjs";
 const STATES = "e2e/states.test.mjs";
 const PAGES = "e2e/pages.test.mjs";
 const RAIN = "e2e/rain.test.mjs";
@@ -40,6 +41,7 @@ export const VIEWER = [
   ["always", "chat", RAIN, "chat: what others write is text"],
   ["always", "send a packet", SEND, "send, grab, see the refund"],
   ["always", "what I sent, page by page", STATES, "what I sent comes page by page"],
+  ["always", "collect five cards, give, join, open the share", FU, "draw, give, hand in, open the share: two viewers, phone and desktop, zh and en"],
   ["late", "mid-rain, sold out, over", STATES, "late: in the middle of a rain, sold out already, and after its end"],
   ["late", "late on the real server", RAIN, "a late joiner sees the result and no money of his own"],
   ["late", "hidden for 60 s", STATES, "a tab hidden for 60 s is up to date at once, and replays nothing"],

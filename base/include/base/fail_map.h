@@ -58,7 +58,18 @@
     X(RECOVER_FIXED,          "recover.fixed",          "recover",   "new rid and floor are in the books")             \
     X(RECOVER_REFILLED,       "recover.refilled",       "recover",   "one more pool is filled again")                  \
     X(RECOVER_REOPENED,       "recover.reopened",       "recover",   "the room was told, the fence stands in SQL")     \
-    X(RECOVER_DONE,           "recover.done",           "recover",   "the fence has ended, the task is not done")
+    X(RECOVER_DONE,           "recover.done",           "recover",   "the fence has ended, the task is not done")      \
+    X(FU_CREATE_BEFORE_COMMIT, "fu.create.before_commit", "fu",        "the pool's money is about to be taken")        \
+    X(FU_CREATE_AFTER_COMMIT,  "fu.create.after_commit", "fu",        "a campaign is in SQL, nobody was told")         \
+    X(FU_DRAW_BEFORE_COMMIT,   "fu.draw.before_commit", "fu",        "a card's statements ran, no COMMIT")             \
+    X(FU_DRAW_AFTER_COMMIT,    "fu.draw.after_commit",  "fu",        "the card is the user's, he was not told")        \
+    X(FU_GIVE_BEFORE_COMMIT,   "fu.give.before_commit", "fu",        "a gift's statements ran, no COMMIT")             \
+    X(FU_GIVE_AFTER_COMMIT,    "fu.give.after_commit",  "fu",        "the card changed hands, nobody was told")        \
+    X(FU_JOIN_BEFORE_COMMIT,   "fu.join.before_commit", "fu",        "a join's statements ran, no COMMIT")             \
+    X(FU_JOIN_AFTER_COMMIT,    "fu.join.after_commit",  "fu",        "he is in the pool and was not told")             \
+    X(FU_CLOSE_BEFORE_COMMIT,  "fu.close.before_commit", "fu",        "the campaign's end ran, no COMMIT")             \
+    X(FU_CLOSE_AFTER_COMMIT,   "fu.close.after_commit", "fu",        "nobody joins any more, nothing is shared")       \
+    X(FU_SHARED,               "fu.shared",             "fu",        "the packet exists, the room was not told")
 /* clang-format on */
 
 #endif

@@ -22,6 +22,8 @@ enum {
     RR_GRANT_LIMIT_MAX = 1000, /* packets per user and rain */
     RR_USERS_MAX = 5000,       /* named users of one packet */
     RR_USERS_TEXT_MAX = 2400,  /* the same in a frame of a client: ids joined by commas */
+    RR_FU_CARDS = 5,           /* kinds of cards of a campaign */
+    RR_FU_LIST_MAX = 64,       /* five numbers joined by commas */
     RR_NEW_USER_DAYS_MAX = 3650,
     RR_COUNTDOWN_MAX_MS = 3600 * 1000,
     RR_DURATION_MIN_MS = 1000,

@@ -104,7 +104,22 @@ struct msg {
         struct {
             struct rr_slice code;
             bool has_code;
-        } prepare, close, cancel;
+        } prepare, close, cancel, fu_join, fu_cancel;
+        struct {
+            struct rr_slice code, event, rain;
+            bool has_code, has_event, has_rain;
+        } fu_draw;
+        struct {
+            struct rr_slice code, biz_id;
+            int64_t card, to;
+            bool has_code, has_biz_id, has_card, has_to;
+        } fu_give;
+        struct msg_fu_create {
+            struct rr_slice biz_id, text, split, weights, stock;
+            int64_t pool, share_at, winners, day_draws, day_gifts;
+            bool has_biz_id, has_text, has_split, has_weights, has_stock, has_pool, has_share_at,
+                has_winners, has_day_draws, has_day_gifts;
+        } fu_create;
         struct {
             struct rr_slice code;
             int64_t countdown_ms, duration_ms;

@@ -16,6 +16,10 @@
     X(MY_SENT, 9, C2S, "what I sent, with what came back")                                         \
     X(REFRESH, 10, C2S,                                                                            \
       "a newer token of the same user: the connection outlives the first one's exp")               \
+    X(FU_DRAW, 11, C2S, "five cards: draw one for an event of the room")                           \
+    X(FU_JOIN, 12, C2S, "five cards: hand in one of each and join the pool")                       \
+    X(FU_GIVE, 13, C2S, "five cards: give one to another user")                                    \
+    X(FU_MINE, 14, C2S, "five cards: the room's campaign and what I hold")                         \
     X(CREATE, 32, C2S, "anchor: create a rain, freezes the money")                                 \
     X(PREPARE, 33, C2S, "anchor: fill the pool")                                                   \
     X(START, 34, C2S, "anchor: start the countdown")                                               \
@@ -30,6 +34,8 @@
     X(AUDIT, 44, C2S, "anchor: who did what in the room, newest first")                            \
     X(TEMPLATES, 45, C2S, "anchor: his own templates of rains; reads, keeps or removes one")       \
     X(CHECK, 46, C2S, "anchor: what the checker of the books says of a rain that is over")         \
+    X(FU_CREATE, 50, C2S, "anchor: begin a campaign of five cards, takes the pool's money")        \
+    X(FU_CANCEL, 51, C2S, "anchor: give a campaign up that nobody joined yet")                     \
     X(REPLY, 64, S2C, "answer to the request with the same id")                                    \
     X(PUSH, 65, S2C, "something happened in the room or to the user")                              \
     X(GOAWAY, 66, S2C, "reconnect within delay_ms, this server is leaving")
@@ -77,6 +83,25 @@
     X(SEND, send, users, STR, OPTIONAL, 0, RR_USERS_TEXT_MAX)                                      \
     X(SEND, send, expire_at, INT, OPTIONAL, 0, INT64_MAX)                                          \
     X(SEND, send, random, BOOL, OPTIONAL, 0, 1)                                                    \
+    X(FU_DRAW, fu_draw, code, STR, REQUIRED, 1, 64)                                                \
+    X(FU_DRAW, fu_draw, event, STR, REQUIRED, 1, 16)                                               \
+    X(FU_DRAW, fu_draw, rain, STR, OPTIONAL, 1, 64)                                                \
+    X(FU_JOIN, fu_join, code, STR, REQUIRED, 1, 64)                                                \
+    X(FU_GIVE, fu_give, code, STR, REQUIRED, 1, 64)                                                \
+    X(FU_GIVE, fu_give, biz_id, STR, REQUIRED, 1, RR_BIZ_ID_MAX)                                   \
+    X(FU_GIVE, fu_give, card, INT, REQUIRED, 1, RR_FU_CARDS)                                       \
+    X(FU_GIVE, fu_give, to, USER, REQUIRED, 1, 20)                                                 \
+    X(FU_CREATE, fu_create, biz_id, STR, REQUIRED, 1, RR_BIZ_ID_MAX)                               \
+    X(FU_CREATE, fu_create, pool, INT, REQUIRED, INT64_MIN, INT64_MAX)                             \
+    X(FU_CREATE, fu_create, share_at, INT, REQUIRED, 0, INT64_MAX)                                 \
+    X(FU_CREATE, fu_create, text, STR, OPTIONAL, 0, RR_TEXT_MAX_BYTES)                             \
+    X(FU_CREATE, fu_create, split, STR, OPTIONAL, 1, 32)                                           \
+    X(FU_CREATE, fu_create, winners, INT, OPTIONAL, INT64_MIN, INT64_MAX)                          \
+    X(FU_CREATE, fu_create, day_draws, INT, OPTIONAL, INT64_MIN, INT64_MAX)                        \
+    X(FU_CREATE, fu_create, day_gifts, INT, OPTIONAL, INT64_MIN, INT64_MAX)                        \
+    X(FU_CREATE, fu_create, weights, STR, OPTIONAL, 1, RR_FU_LIST_MAX)                             \
+    X(FU_CREATE, fu_create, stock, STR, OPTIONAL, 1, RR_FU_LIST_MAX)                               \
+    X(FU_CANCEL, fu_cancel, code, STR, REQUIRED, 1, 64)                                            \
     X(PREPARE, prepare, code, STR, REQUIRED, 1, 64)                                                \
     X(START, start, code, STR, REQUIRED, 1, 64)                                                    \
     X(START, start, countdown_ms, INT, OPTIONAL, 0, RR_COUNTDOWN_MAX_MS)                           \
@@ -114,6 +139,8 @@
     X(GRAB_RESULT, "to the user: final answer of a grab that was PENDING")                         \
     X(INVITE, "to a named user: a packet for you is in that room")                                 \
     X(SENT_REPORT, "to the sender: how a packet of his ended, with what came back")                \
+    X(FU_CAMPAIGN, "a campaign of five cards began, or ended: kept for late joiners")              \
+    X(FU_CARD, "to the user: somebody gave him a card")                                            \
     X(SAY, "room chat, latest wins, no seq")                                                       \
     X(ANNOUNCE, "message of the anchor")                                                           \
     X(MUTED, "to the user: may not chat for secs")                                                 \

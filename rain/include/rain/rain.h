@@ -67,6 +67,7 @@ struct rain_spec {
     char room_id[RR_ROOM_ID_MAX + 1];
     char biz_id[RR_BIZ_ID_MAX + 1]; /* the client's idempotence key */
     char text[RR_TEXT_MAX_BYTES + 1];
+    char fu_code[RR_CODE_LEN + 1]; /* the pool of that campaign (fu.h) pays; "": the sender */
     int64_t total_fen;
     int64_t lo_fen;      /* smallest packet; 0 -> 1 */
     int64_t hi_fen;      /* largest packet; 0 -> total */

@@ -314,6 +314,11 @@ static void union_has_no_member_without_a_row(void **state)
     WHOLE(AUDIT, audit)
     WHOLE(TEMPLATES, templates)
     WHOLE(CHECK, check)
+    WHOLE(FU_DRAW, fu_draw)
+    WHOLE(FU_JOIN, fu_join)
+    WHOLE(FU_GIVE, fu_give)
+    WHOLE(FU_CREATE, fu_create)
+    WHOLE(FU_CANCEL, fu_cancel)
 #undef WHOLE
 #undef X
 }

@@ -37,7 +37,12 @@ static int teardown(void **state)
 /* A body that every message accepts: all required fields, the others are unknown keys to it. */
 static void full_body(struct rr_buf *b)
 {
-    pack_map(b, 13);
+    pack_map(b, 18);
+    pack_kv_str(b, "event", "signin");
+    pack_kv_int(b, "card", 1);
+    pack_kv_str(b, "to", "7");
+    pack_kv_int(b, "pool", 1000);
+    pack_kv_int(b, "share_at", 5);
     pack_kv_str(b, "kind", "rain");
     pack_kv_str(b, "token", "7 viewer *");
     pack_kv_str(b, "room", "r1");
@@ -152,9 +157,10 @@ static void test_a_stranger_is_rate_limited_too(void **state)
 static void test_without_a_room(void **state)
 {
     static const int needs_room[] = {
-        MSG_GRAB,  MSG_SAY,     MSG_CREATE,   MSG_PREPARE,   MSG_START, MSG_EXTEND,
-        MSG_CLOSE, MSG_CANCEL,  MSG_ANNOUNCE, MSG_KICK,      MSG_MUTE,  MSG_STATS,
-        MSG_SEND,  MSG_WINNERS, MSG_AUDIT,    MSG_TEMPLATES, MSG_CHECK,
+        MSG_GRAB,    MSG_SAY,     MSG_CREATE,   MSG_PREPARE,   MSG_START,     MSG_EXTEND,
+        MSG_CLOSE,   MSG_CANCEL,  MSG_ANNOUNCE, MSG_KICK,      MSG_MUTE,      MSG_STATS,
+        MSG_SEND,    MSG_WINNERS, MSG_AUDIT,    MSG_TEMPLATES, MSG_CHECK,     MSG_FU_DRAW,
+        MSG_FU_JOIN, MSG_FU_GIVE, MSG_FU_MINE,  MSG_FU_CREATE, MSG_FU_CANCEL,
     };
 
     (void)state;
@@ -172,8 +178,9 @@ static void test_without_a_room(void **state)
 static void test_only_the_anchor(void **state)
 {
     static const int anchors[] = {
-        MSG_CREATE, MSG_PREPARE, MSG_START, MSG_EXTEND,  MSG_CLOSE, MSG_CANCEL,    MSG_ANNOUNCE,
-        MSG_KICK,   MSG_MUTE,    MSG_STATS, MSG_WINNERS, MSG_AUDIT, MSG_TEMPLATES, MSG_CHECK,
+        MSG_CREATE,    MSG_PREPARE, MSG_START,     MSG_EXTEND,    MSG_CLOSE,   MSG_CANCEL,
+        MSG_ANNOUNCE,  MSG_KICK,    MSG_MUTE,      MSG_STATS,     MSG_WINNERS, MSG_AUDIT,
+        MSG_TEMPLATES, MSG_CHECK,   MSG_FU_CREATE, MSG_FU_CANCEL,
     };
 
     (void)state;
@@ -193,6 +200,8 @@ static void test_a_guest_watches(void **state)
     assert_reply(2, -1, 10, RESULT_NOT_ELIGIBLE);
     send_full(2, MSG_SAY, 11);
     assert_reply(2, -1, 11, RESULT_NOT_ELIGIBLE);
+    send_full(2, MSG_FU_DRAW, 13);
+    assert_reply(2, -1, 13, RESULT_NOT_ELIGIBLE);
     send_full(2, MSG_PING, 12);
     assert_reply(2, -1, 12, RESULT_OK);
 }
