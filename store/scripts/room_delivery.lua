@@ -13,8 +13,9 @@ for i = 1, #all, 2 do
         sum[waits] = sum[waits] + q
     end
 end
-for _, value in ipairs(redis.call('HVALS', KEYS[2])) do
-    local g, f = string.match(value, '^(%d+),(%d+)@%d+$')
+all = redis.call('HGETALL', KEYS[2])
+for i = 2, #all, 2 do
+    local g, f = string.match(all[i], '^(%d+),(%d+)@%d+$')
     sum[7], sum[8] = sum[7] + (g or 0), sum[8] + (f or 0)
 end
 return sum
