@@ -2,6 +2,7 @@
  * process. And handing one to another process. */
 #include "conf_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,15 +103,24 @@ void rr_conf_pack(const struct rr_conf *c, struct rr_buf *out)
 
 enum rr_err rr_conf_unpack(struct rr_conf *c, const char *p, size_t len, char *message, size_t cap)
 {
-    const char **flags = rr_xcalloc(CONF_OPTION_COUNT, sizeof(*flags));
+    const char **flags = NULL;
     size_t n = 0;
     enum rr_err err = RR_OK;
 
-    for (size_t at = 0; at < len && n < CONF_OPTION_COUNT; at += strlen(p + at) + 1)
+    if (len == 0 || p[len - 1]) {
+        snprintf(message, cap, "what the parent handed on is cut off");
+        return RR_CONFIG;
+    }
+    flags = rr_xcalloc(CONF_OPTION_COUNT, sizeof(*flags));
+    for (size_t at = 0; at < len; at += strlen(p + at) + 1) {
+        if (n == CONF_OPTION_COUNT) {
+            n++;
+            break;
+        }
         flags[n++] = p + at;
-    if (n != CONF_OPTION_COUNT || p[len - 1]) {
-        if (cap)
-            message[0] = 0;
+    }
+    if (n != CONF_OPTION_COUNT) {
+        snprintf(message, cap, "what the parent handed on are not the options of this version");
         err = RR_CONFIG;
     } else {
         err = rr_conf_load(c, NULL, flags, n, message, cap);

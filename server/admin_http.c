@@ -26,6 +26,7 @@ struct http_answer {
     const char *type;
     unsigned char *out; /* LWS_PRE + body; owned */
     size_t out_len;
+    bool routed;
     bool headers_sent;
     bool replayed; /* the answer of an earlier request, said in a header */
     UT_hash_handle hh;
@@ -101,7 +102,16 @@ static struct http_answer *request_begin(struct admin_http *h, struct lws *wsi, 
     return a;
 }
 
-/* POST needs a length: what it announces is all that is read. */
+/* Once: with "Content-Length: 0" lws tells of a body's end, too. */
+static void route(struct admin_http *h, struct http_answer *a)
+{
+    if (a->routed)
+        return;
+    a->routed = true;
+    admin_route(h->admin, &a->rq);
+}
+
+/* POST needs a length: what it announces is all that is read. GET has no body. */
 static int request_start(struct admin_http *h, struct lws *wsi, struct http_conn *c)
 {
     struct http_answer *a = NULL;
@@ -114,14 +124,13 @@ static int request_start(struct admin_http *h, struct lws *wsi, struct http_conn
     a = request_begin(h, wsi, c);
     copy_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length));
     n = strtol(length, NULL, 10);
-    if (a->rq.post && (n < 0 || n > ADMIN_BODY_MAX ||
-                       lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)) {
+    if (n < 0 || n > (a->rq.post ? ADMIN_BODY_MAX : 0) ||
+        lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
         (void)lws_return_http_status(wsi, HTTP_STATUS_REQ_ENTITY_TOO_LARGE, NULL);
         return -1; /* the body is not read */
     }
-    if (a->rq.post && n > 0)
-        return 0;
-    admin_route(h->admin, &a->rq);
+    if (n == 0)
+        route(h, a);
     return 0;
 }
 
@@ -141,6 +150,8 @@ static int send_headers(struct lws *wsi, struct http_answer *a)
         (a->replayed &&
          lws_add_http_header_by_name(wsi, (const unsigned char *)"idempotency-replayed:",
                                      (const unsigned char *)"true", 4, &p, end)) ||
+        lws_add_http_header_by_token(wsi, WSI_TOKEN_CONNECTION, (const unsigned char *)"close", 5,
+                                     &p, end) ||
         lws_add_http_header_content_length(wsi, a->out_len, &p, end) ||
         lws_finalize_write_http_header(wsi, start, &p, end))
         return -1;
@@ -149,6 +160,8 @@ static int send_headers(struct lws *wsi, struct http_answer *a)
     return 0;
 }
 
+/* One request a connection: lws 4.1.6 serves one that came together with the one before it again and again when its body is cut
+ * off, and nothing else any more. */
 static int on_writable(struct admin_http *h, struct lws *wsi, struct http_conn *c)
 {
     struct http_answer *a = c->answer;
@@ -161,7 +174,12 @@ static int on_writable(struct admin_http *h, struct lws *wsi, struct http_conn *
         return -1;
     answer_free(h, a);
     c->answer = NULL;
-    return lws_http_transaction_completed(wsi) ? -1 : 0;
+    return -1;
+}
+
+uint32_t admin_http_connections(const struct admin_http *h)
+{
+    return h->connections;
 }
 
 void admin_http_answer(struct admin_http *h, uint64_t request_id, unsigned status, const char *type,
@@ -206,12 +224,13 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
         return c->answer->rq.body.failed ? -1 : 0;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
         if (c->answer)
-            admin_route(http_of(wsi)->admin, &c->answer->rq);
+            route(http_of(wsi), c->answer);
         return 0;
     case LWS_CALLBACK_HTTP_WRITEABLE: return on_writable(http_of(wsi), wsi, c);
     case LWS_CALLBACK_CLOSED_HTTP:
-        h = http_of(wsi);
-        answer_free(h, c->answer);
+        if (!c) /* it ended before lws had made it */
+            return 0;
+        answer_free(http_of(wsi), c->answer);
         c->answer = NULL;
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:

@@ -27,6 +27,9 @@ void admin_http_stop(struct admin_http *h);
 void admin_http_close(struct admin_http *h); /* the loop must run on; then admin_http_free() */
 void admin_http_free(struct admin_http *h);
 
+/* Sockets that are open. */
+uint32_t admin_http_connections(const struct admin_http *h);
+
 /* The answer to a request; nothing happens when it is gone. type: "application/json" or
  * "text/plain; version=0.0.4". */
 void admin_http_answer(struct admin_http *h, uint64_t request_id, unsigned status, const char *type,

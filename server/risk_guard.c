@@ -53,7 +53,7 @@ struct risk_guard {
     struct decided *cases; /* hash */
     struct decided *cases_lru;
     uint32_t waiters_n;
-    struct risk_note queue[QUEUE_MAX];
+    struct risk_note *queue; /* QUEUE_MAX; NULL until the first */
     uint32_t queue_n;
     bool writing;
     bool closed;
@@ -226,6 +226,8 @@ static bool queue_note(struct risk_guard *g, const struct risk_note *n)
 {
     if (g->queue_n == QUEUE_MAX)
         return false;
+    if (!g->queue)
+        g->queue = rr_xcalloc(QUEUE_MAX, sizeof(*g->queue));
     g->queue[g->queue_n++] = *n;
     write_some(g);
     return true;
@@ -393,5 +395,6 @@ void risk_guard_destroy(struct risk_guard *g)
         case_drop(g, g->cases_lru);
     risk_share_destroy(g->link);
     risk_watch_destroy(g->watch);
+    free(g->queue);
     free(g);
 }

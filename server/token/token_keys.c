@@ -125,10 +125,13 @@ static enum rr_err read_key(struct token_keys *keys, const json_t *item, const s
     return key->alg == TOKEN_HS256 ? read_secret(key, item, m) : read_public_key(key, item, m);
 }
 
-static enum rr_err read_text(const struct complaint *m, char *text, size_t *len)
+/* The whole file, owned by the caller: also after an error. */
+static enum rr_err read_text(const struct complaint *m, char **out, size_t *len)
 {
     struct stat st;
     ssize_t got;
+    size_t size = 0;
+    char *text = NULL;
     int fd = open(m->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     *len = 0;
@@ -143,12 +146,17 @@ static enum rr_err read_text(const struct complaint *m, char *text, size_t *len)
         return complain(m, "its mode %03o lets others at the keys: chmod 600 it",
                         (unsigned)(st.st_mode & 0777));
     }
-    while ((got = read(fd, text + *len, FILE_MAX_BYTES - *len)) > 0)
+    if (st.st_size >= FILE_MAX_BYTES) {
+        close(fd);
+        return complain(m, "is larger than 1 MiB");
+    }
+    size = (size_t)st.st_size;
+    text = rr_xcalloc(1, size + 1);
+    while ((got = read(fd, text + *len, size - *len)) > 0)
         *len += (size_t)got;
     close(fd);
-    if (got < 0)
-        return complain(m, "%s", strerror(errno));
-    return *len < FILE_MAX_BYTES ? RR_OK : complain(m, "is larger than 1 MiB");
+    *out = text;
+    return got < 0 ? complain(m, "%s", strerror(errno)) : RR_OK;
 }
 
 static enum rr_err read_keys(struct token_keys *keys, const json_t *root, const struct complaint *m)
@@ -181,9 +189,8 @@ enum rr_err token_keys_load(const char *file, struct token_keys **out, char *mes
         m.file = "token.keys_file";
         return complain(&m, "is not set: a file with the keys of viewers' tokens is required");
     }
-    text = rr_xcalloc(1, FILE_MAX_BYTES);
     keys = rr_xcalloc(1, sizeof(*keys));
-    err = read_text(&m, text, &len);
+    err = read_text(&m, &text, &len);
     if (err != RR_OK)
         goto out;
     root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
@@ -195,7 +202,8 @@ enum rr_err token_keys_load(const char *file, struct token_keys **out, char *mes
     err = read_keys(keys, root, &m);
 out:
     json_decref(root);
-    OPENSSL_cleanse(text, len);
+    if (text)
+        OPENSSL_cleanse(text, len);
     free(text);
     if (err != RR_OK) {
         token_keys_free(keys);

@@ -93,6 +93,21 @@ static void what_a_check_refuses_is_not_taken(void **state)
     unlink(path);
 }
 
+/* Without the last NUL: nothing behind the bytes is read, and somebody is told why. */
+static void assert_cut_off(const struct rr_buf *packed)
+{
+    struct rr_conf c;
+    char message[200] = "";
+    char *exact = malloc(packed->len - 1);
+
+    assert_non_null(exact);
+    memcpy(exact, packed->p, packed->len - 1);
+    assert_int_equal(rr_conf_unpack(&c, exact, packed->len - 1, message, sizeof(message)),
+                     RR_CONFIG);
+    assert_true(message[0] != 0);
+    free(exact);
+}
+
 static void another_process_gets_every_option(void **state)
 {
     struct rr_conf c;
@@ -115,6 +130,7 @@ static void another_process_gets_every_option(void **state)
     rr_conf_fini(&got);
     assert_int_equal(rr_conf_unpack(&got, packed.p, packed.len / 2, message, sizeof(message)),
                      RR_CONFIG);
+    assert_cut_off(&packed);
     rr_buf_fini(&packed);
     rr_buf_fini(&none);
     rr_conf_fini(&c);

@@ -49,7 +49,7 @@ const struct transport fake_transport = {
 
 void fake_conn_clear(struct fake_conn *c)
 {
-    for (uint32_t i = 0; i < FAKE_SENT_MAX; i++)
+    for (uint32_t i = 0; i < FAKE_SENT_MAX && i < c->sent_n; i++)
         rr_frame_unref(&c->sent[i]);
     c->sent_n = 0;
 }
@@ -293,16 +293,28 @@ void fake_bus_outs_clear(struct fake_bus *b)
 
 void fake_bus_fini(struct fake_bus *b)
 {
-    for (uint32_t i = 0; i < FAKE_CALLS_MAX; i++) {
+    for (uint32_t i = 0; i < FAKE_CALLS_MAX && i < b->loads_n; i++) {
         if (b->loads[i].done)
             fake_bus_load(b, i, RR_UNAVAILABLE, NULL);
+    }
+    for (uint32_t i = 0; i < FAKE_CALLS_MAX && i < b->counts_n; i++) {
         if (b->counts[i].done)
             fake_bus_count(b, i, RR_UNAVAILABLE, 0);
+    }
+    for (uint32_t i = 0; i < FAKE_CALLS_MAX && i < b->logs_n; i++) {
         if (b->logs[i].done)
             b->logs[i].done(b->logs[i].arg, RR_UNAVAILABLE, NULL, 0);
         b->logs[i].done = NULL;
     }
     fake_bus_outs_clear(b);
+}
+
+void fake_bus_reset(struct fake_bus *b)
+{
+    b->subscribes = b->unsubscribes = b->resubscribes = 0;
+    b->loads_n = b->counts_n = b->logs_n = 0;
+    b->echoed = 0;
+    b->sanction[0] = 0;
 }
 
 /* ---- payloads ---- */

@@ -113,6 +113,8 @@ struct fake_bus {
 void fake_bus_init(struct fake_bus *b);
 /* Answers everything that still waits with RR_UNAVAILABLE and frees what was kept. */
 void fake_bus_fini(struct fake_bus *b);
+/* After fake_bus_fini(): as after fake_bus_init(), without touching all of it. */
+void fake_bus_reset(struct fake_bus *b);
 /* Answers the n-th call of its kind; a call is answered once. FAKE_CALLS_MAX later it was answered
  * with RR_UNAVAILABLE. */
 void fake_bus_load(struct fake_bus *b, uint32_t n, enum rr_err err,

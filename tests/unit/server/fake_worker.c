@@ -156,6 +156,14 @@ void fake_job_done(struct fake_worker *f, uint32_t n, enum rr_err err)
 
 /* ---- life: the wiring of worker.c, with other ends ---- */
 
+/* As if the supervisor had just made it; the key stays. */
+static void limit_map_clear(const struct limit_map *m)
+{
+    for (uint32_t owner = 0; owner < m->counts.owners; owner++)
+        limit_map_reap(m, owner);
+    memset((void *)(uintptr_t)m->rates.words, 0, sizeof(uint64_t) * m->rates.n);
+}
+
 static void fanout_work(void *arg)
 {
     (void)arg;
@@ -172,40 +180,24 @@ static void rules_off(struct rr_conf *c)
     c->risk_hold_fresh_s = 0;
 }
 
-struct fake_worker *fake_worker_create(void)
+/* Another socket; what the old one took is forgotten. */
+static void conn_renew(struct fake_conn *c)
 {
-    void *p = NULL;
-    struct fake_worker *f = NULL;
-    struct worker *w = NULL;
-    char message[256];
+    fake_conn_clear(c);
+    c->busy = c->broken = c->wants_write = false;
+    c->close_code = 0;
+    c->closes = 0;
+}
 
-    RR_ASSERT(posix_memalign(&p, 64, sizeof(*f)) == 0);
-    memset(p, 0, sizeof(*f));
-    f = p;
-    fake = f;
-    w = &f->w;
-    RR_ASSERT(rr_conf_load(&f->conf, NULL, NULL, 0, message, sizeof(message)) == RR_OK);
-    rules_off(&f->conf);
-    rr_clock_fake_init(&f->clock, 1000000000, 1800000000000);
-    fake_bus_init(&f->bus);
-    f->pool = (struct pool_grab){.impl = f,
-                                 .allowed = pool_allowed,
-                                 .grab = pool_grab_call,
-                                 .outbox_del = pool_outbox_del,
-                                 .sums = pool_sums,
-                                 .next_seq = pool_next_seq};
-    w->conf = &f->conf;
-    w->clock = &f->clock.base;
-    w->metrics = &f->metrics;
-    RR_ASSERT(limit_map_create(&f->conf, &f->limits) == RR_OK);
+/* Everything that remembers what it was told. */
+static void parts_create(struct fake_worker *f)
+{
+    struct worker *w = &f->w;
+
     w->limiter = limiter_create(&(struct limiter_opts){
         .map = &f->limits, .conf = &f->conf, .clock = w->clock, .metrics = w->metrics});
-    w->transport = &fake_transport;
-    w->bus = &f->bus.bus;
-    w->pool = &f->pool;
     w->offset_rtt_us = INT64_MAX; /* rain time is the fake wall clock */
     w->bus_up = true;
-    RR_ASSERT(uv_loop_init(&w->loop) == 0);
     w->sessions = session_table_create(
         &(struct session_table_opts){.transport = w->transport,
                                      .queue_bytes = (size_t)f->conf.limits_queue_bytes,
@@ -225,7 +217,6 @@ struct fake_worker *fake_worker_create(void)
     w->bans = ban_watch_create(w);
     w->grabs = grab_path_create(w);
     hub_on_bus_state(w->hub, true);
-    return f;
 }
 
 static void answer_jobs(struct fake_worker *f)
@@ -236,27 +227,28 @@ static void answer_jobs(struct fake_worker *f)
     }
 }
 
-void fake_worker_destroy(struct fake_worker *f)
+static void parts_destroy(struct fake_worker *f)
 {
     struct worker *w = &f->w;
 
     answer_jobs(f);
-    for (uint32_t i = 0; i < FAKE_POOL_CALLS; i++) {
+    for (uint32_t i = 0; i < FAKE_POOL_CALLS && i < f->nexts_n; i++) {
         if (f->nexts[i].done)
             f->nexts[i].done(f->nexts[i].arg, RR_UNAVAILABLE, 0);
+        f->nexts[i].done = NULL;
     }
     fake_bus_fini(&f->bus);
     answer_jobs(f); /* a push that ended leaves a row of who made it */
     risk_guard_close(w->guard);
     grab_path_destroy(w->grabs);
-    for (uint32_t i = 0; i < FAKE_POOL_CALLS; i++) {
+    for (uint32_t i = 0; i < FAKE_POOL_CALLS && i < f->calls_n; i++) {
         if (f->calls[i].done)
             fake_pool_answer(f, i, RR_PENDING, NULL, NULL);
     }
     uv_run(&w->loop, UV_RUN_DEFAULT);
     for (int i = 0; i < FAKE_PEOPLE; i++) {
         fake_disconnect(f, i);
-        fake_conn_clear(&f->conns[i]);
+        conn_renew(&f->conns[i]);
     }
     hub_destroy(w->hub);
     session_table_destroy(w->sessions);
@@ -264,8 +256,66 @@ void fake_worker_destroy(struct fake_worker *f)
     sanctions_destroy(w->sanctions);
     risk_guard_destroy(w->guard);
     ban_watch_destroy(w->bans);
-    RR_ASSERT(uv_loop_close(&w->loop) == 0);
     limiter_destroy(w->limiter);
+}
+
+static void start_clock(struct fake_worker *f)
+{
+    rr_clock_fake_init(&f->clock, 1000000000, 1800000000000);
+}
+
+struct fake_worker *fake_worker_create(void)
+{
+    void *p = NULL;
+    struct fake_worker *f = NULL;
+    struct worker *w = NULL;
+    char message[256];
+
+    RR_ASSERT(posix_memalign(&p, 64, sizeof(*f)) == 0);
+    memset(p, 0, sizeof(*f));
+    f = p;
+    fake = f;
+    w = &f->w;
+    RR_ASSERT(rr_conf_load(&f->conf, NULL, NULL, 0, message, sizeof(message)) == RR_OK);
+    rules_off(&f->conf);
+    start_clock(f);
+    fake_bus_init(&f->bus);
+    f->pool = (struct pool_grab){.impl = f,
+                                 .allowed = pool_allowed,
+                                 .grab = pool_grab_call,
+                                 .outbox_del = pool_outbox_del,
+                                 .sums = pool_sums,
+                                 .next_seq = pool_next_seq};
+    w->conf = &f->conf;
+    w->clock = &f->clock.base;
+    w->metrics = &f->metrics;
+    w->transport = &fake_transport;
+    w->bus = &f->bus.bus;
+    w->pool = &f->pool;
+    RR_ASSERT(limit_map_create(&f->conf, &f->limits) == RR_OK);
+    RR_ASSERT(uv_loop_init(&w->loop) == 0);
+    parts_create(f);
+    return f;
+}
+
+void fake_worker_reset(struct fake_worker *f)
+{
+    parts_destroy(f);
+    fake_bus_reset(&f->bus);
+    limit_map_clear(&f->limits);
+    memset(&f->metrics, 0, sizeof(f->metrics));
+    start_clock(f);
+    f->calls_n = f->nexts_n = f->lists_n = f->list_n = f->sums_n = 0;
+    f->deleted_n = f->records_n = f->jobs_n = 0;
+    f->sums_granted = 0;
+    f->produce_err = f->submit_err = RR_OK;
+    parts_create(f);
+}
+
+void fake_worker_destroy(struct fake_worker *f)
+{
+    parts_destroy(f);
+    RR_ASSERT(uv_loop_close(&f->w.loop) == 0);
     limit_map_close(&f->limits);
     rr_conf_fini(&f->conf);
     free(f);
@@ -275,8 +325,7 @@ void fake_worker_destroy(struct fake_worker *f)
 void fake_connect(struct fake_worker *f, int who)
 {
     fake_disconnect(f, who);
-    fake_conn_clear(&f->conns[who]);
-    f->conns[who] = (struct fake_conn){0};
+    conn_renew(&f->conns[who]);
     f->people[who] = session_create(f->w.sessions, &f->conns[who], rr_mono_us(f->w.clock));
 }
 
