@@ -79,7 +79,9 @@ static bool take_option(struct cli *cli, int argc, char **argv, int *i, const ch
     }
     if (!strcmp(arg, "--print-default-config"))
         print_and_exit(NULL);
-    if (!strcmp(arg, "--print-config")) {
+    if (!strcmp(arg, "--selftest-echo")) {
+        cli->flags[cli->n_flags++] = "server.selftest_echo=true";
+    } else if (!strcmp(arg, "--print-config")) {
         cli->mode = PRINT_CONFIG;
     } else if (!strcmp(arg, "--check-config")) {
         cli->mode = PRINT_CHECK;

@@ -1,10 +1,20 @@
 #include "conf_check.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tls.h"
 #include "token/token.h"
+
+/* As text: what a name resolves to may change. */
+static bool host_is_loopback(const char *host)
+{
+    struct in_addr v4;
+
+    return strcmp(host, "::1") == 0 ||
+           (inet_pton(AF_INET, host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
+}
 
 enum rr_err server_conf_check(const struct rr_conf *c, char *message, size_t cap)
 {
@@ -14,6 +24,14 @@ enum rr_err server_conf_check(const struct rr_conf *c, char *message, size_t cap
 
     if (strcmp(c->admin_host, "127.0.0.1") != 0 && strcmp(c->admin_host, "::1") != 0) {
         snprintf(message, cap, "admin.host must be 127.0.0.1 or ::1, not %s", c->admin_host);
+        return RR_CONFIG;
+    }
+    if (c->server_selftest_echo && !host_is_loopback(c->server_host)) {
+        snprintf(
+            message, cap,
+            "server.selftest_echo is for tests on this machine: server.host must be a loopback "
+            "address, not %s",
+            c->server_host);
         return RR_CONFIG;
     }
     if (!c->token_keys_file[0]) {

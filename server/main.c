@@ -17,7 +17,7 @@
 
 static const char usage[] =
     "redrain-server: WebSocket rooms with red-packet rains\n"
-    "usage: redrain-server --config FILE [--set section.key=value]...\n"
+    "usage: redrain-server --config FILE [--set section.key=value]... [--selftest-echo]\n"
     "       redrain-server --check-config|--print-config|--print-default-config|--version|--help\n";
 
 static int env_int(const char *name)

@@ -13,6 +13,7 @@
 #include "worker.h"
 #include "worker_drain.h"
 #include "ws_direct.h"
+#include "ws_echo.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -231,6 +232,14 @@ static struct rr_slice forwarded_for(const struct ws *ws, struct lws *wsi, char 
     return rr_slice_of(buf, n > 0 ? (size_t)n : 0);
 }
 
+/* The path without a subprotocol: never of a viewer. */
+static int confirm_echo(struct ws *ws, struct lws *wsi)
+{
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0)
+        return refuse(ws, wsi, HTTP_STATUS_BAD_REQUEST, "no subprotocol here");
+    return 0;
+}
+
 static int confirm_upgrade(struct lws *wsi, const char *upgrade)
 {
     struct ws *ws = ws_of(wsi);
@@ -240,7 +249,11 @@ static int confirm_upgrade(struct lws *wsi, const char *upgrade)
 
     if (strcasecmp(upgrade, "websocket") != 0)
         return -1; /* h2c and anything else */
-    if (header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) <= 0 || strcmp(path, "/ws") != 0)
+    if (header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) <= 0)
+        path[0] = 0;
+    if (ws->worker->conf->server_selftest_echo && strcmp(path, WS_ECHO_PATH) == 0)
+        return confirm_echo(ws, wsi);
+    if (strcmp(path, "/ws") != 0)
         return refuse(ws, wsi, HTTP_STATUS_NOT_FOUND, "no WebSocket here");
     if (!origin_allowed(ws, wsi))
         return refuse(ws, wsi, HTTP_STATUS_FORBIDDEN, "origin not allowed");
@@ -437,6 +450,23 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     }
 }
 
+static int echo_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                         size_t len)
+{
+    switch (reason) {
+    case LWS_CALLBACK_ESTABLISHED:
+        sockets_phase(ws_of(wsi)->worker->sockets, lws_get_opaque_user_data(wsi), SOCKET_OPEN);
+        return ws_echo_callback(wsi, reason, user, in, len);
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return 0;
+    case LWS_CALLBACK_RECEIVE:
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    case LWS_CALLBACK_CLOSED: return ws_echo_callback(wsi, reason, user, in, len);
+    /* As the default it is asked of every request what the page protocol is asked of otherwise. */
+    default: return http_callback(wsi, reason, user, in, len);
+    }
+}
+
 static const struct lws_protocols protocols[] = {
     {.name = "http", .callback = http_callback},
     /* rx_buffer_size is a chunk per connection, tx_packet_size keeps a whole frame in one send().
@@ -445,6 +475,12 @@ static const struct lws_protocols protocols[] = {
      .callback = ws_callback,
      .per_session_data_size = sizeof(struct ws_conn),
      .rx_buffer_size = 512,
+     .tx_packet_size = 65536},
+    /* Bound by default, by option only: no client of ours comes without a subprotocol. */
+    {.name = "echo",
+     .callback = echo_callback,
+     .per_session_data_size = WS_ECHO_SESSION_BYTES,
+     .rx_buffer_size = 65536,
      .tx_packet_size = 65536},
     {.name = NULL},
 };
@@ -621,6 +657,11 @@ static const struct lws_protocol_vhost_options security_headers[] = {
 static const lws_retry_bo_t no_validity = {
     0}; /* the heartbeat is ours: lws' timers are a sorted list */
 
+/* Of the protocol "echo": it is the vhost's default. */
+static const struct lws_protocol_vhost_options echo_default = {.name = "default", .value = "1"};
+static const struct lws_protocol_vhost_options echo_options = {
+    .options = &echo_default, .name = "echo", .value = ""};
+
 static enum rr_err create_context(struct ws *ws)
 {
     const struct rr_conf *conf = ws->worker->conf;
@@ -639,6 +680,8 @@ static enum rr_err create_context(struct ws *ws)
     info.retry_and_idle_policy = &no_validity;
     info.timeout_secs = 10;
     info.alpn = "http/1.1";
+    if (conf->server_selftest_echo)
+        info.options |= LWS_SERVER_OPTION_VALIDATE_UTF8; /* viewers may not send text at all */
     if (ws->tls)
         info.options |=
             LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
@@ -661,6 +704,11 @@ static enum rr_err create_context(struct ws *ws)
     }
     info.headers = security_headers;
     info.vhost_name = "public";
+    if (conf->server_selftest_echo) {
+        info.pvo = &echo_options;
+        log_warn("selftest_echo", "%s gives every message back: for tests on this machine only",
+                 WS_ECHO_PATH);
+    }
     ws->vhost = lws_create_vhost(ws->context, &info);
     return ws->vhost ? RR_OK : RR_SYSTEM;
 }

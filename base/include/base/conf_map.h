@@ -16,6 +16,8 @@
       "comma list of allowed Origin values, compared exactly; empty: none is allowed")             \
     X(server, allow_no_origin, BOOL, "false", 0, 1, "", RELOAD,                                    \
       "accept handshakes without an Origin header (programs, not browsers)")                       \
+    X(server, selftest_echo, BOOL, "false", 0, 1, "", RESTART,                                     \
+      "for tests on this machine: /echo gives every message back; refuses a public server.host")   \
     X(server, guests, BOOL, "false", 0, 1, "", RELOAD,                                             \
       "HELLO without a token watches: any room, no GRAB, no SAY, no account")                      \
     X(server, bans_every_ms, INT, "10000", 100, 3600000, "ms", RELOAD,                             \
