@@ -102,3 +102,14 @@ enum rr_err grant_record_decode(struct rr_slice bytes, struct grant_record *out)
     *out = r;
     return RR_OK;
 }
+
+int64_t grant_record_version(struct rr_slice bytes)
+{
+    struct unpack_value map;
+    int64_t version = 0;
+
+    if (unpack_scan(bytes, RR_DEPTH_MAX) || unpack_next(&bytes, &map) || map.type != UNPACK_MAP ||
+        unpack_get_int(&map, "version", &version))
+        return 0;
+    return version;
+}

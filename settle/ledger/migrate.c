@@ -28,36 +28,81 @@ static enum rr_err server_check(struct ledger *l)
     return RR_CONFIG;
 }
 
-static enum rr_err schema_version(struct ledger *l, int *version)
+static int file_count(void)
 {
+    int n = 0;
+
+    while (schema_files[n].version)
+        n++;
+    return n;
+}
+
+/* What is applied of what this program knows, and the oldest program that may still use it. */
+struct schema_state {
+    int applied;
+    int compatible_from;
+};
+
+static enum rr_err schema_read(struct ledger *l, struct schema_state *out)
+{
+    struct db_arg newest = db_int(newest_version());
     struct db_rows rows;
-    enum rr_err err =
-        db_select(l->db, "SELECT COALESCE(MAX(version), 0) FROM rp_schema", NULL, 0, &rows);
+    enum rr_err err = db_select(l->db,
+                                "SELECT COUNT(CASE WHEN version <= ? THEN 1 END),"
+                                " COALESCE(MAX(compatible_from), 1) FROM rp_schema",
+                                &newest, 1, &rows);
 
     if (!err)
-        *version = (int)db_i64(&rows, 0, 0);
+        *out = (struct schema_state){.applied = (int)db_i64(&rows, 0, 0),
+                                     .compatible_from = (int)db_i64(&rows, 0, 1)};
     db_rows_fini(&rows);
     return err;
 }
 
+/* Of what was read; says in the ledger's error what is to be done. */
+static enum rr_err schema_judge(struct ledger *l, const struct schema_state *is)
+{
+    char text[160];
+
+    if (is->compatible_from > newest_version()) {
+        snprintf(text, sizeof(text),
+                 "the schema is too new: it needs a program of version %d, this one knows %d",
+                 is->compatible_from, newest_version());
+        db_set_error(l->db, text);
+        return RR_UNAVAILABLE;
+    }
+    if (is->applied < file_count()) {
+        db_set_error(l->db, "the schema is old: run redrainctl migrate");
+        return RR_UNAVAILABLE;
+    }
+    return RR_OK;
+}
+
 enum rr_err ledger_ping(struct ledger *l)
 {
-    int version = 0;
+    enum { NO_SUCH_COLUMN = 1054, NO_SUCH_TABLE = 1146 };
+    struct schema_state is = {0};
     enum rr_err err = db_open(l->db);
 
     if (!err)
         err = server_check(l);
     if (!err)
-        err = schema_version(l, &version);
-    if (err == RR_SYSTEM && db_errno(l->db) == 1146) {
+        err = schema_read(l, &is);
+    if (err == RR_SYSTEM && db_errno(l->db) == NO_SUCH_TABLE) {
         db_set_error(l->db, "the schema is missing: run redrainctl migrate");
         return RR_UNAVAILABLE;
     }
-    if (!err && version < newest_version()) {
-        db_set_error(l->db, "the schema is old: run redrainctl migrate");
-        return RR_UNAVAILABLE;
-    }
-    return err;
+    if (err == RR_SYSTEM && db_errno(l->db) == NO_SUCH_COLUMN) /* older than its first version */
+        return schema_judge(l, &(struct schema_state){.applied = 0});
+    return err ? err : schema_judge(l, &is);
+}
+
+/* Said in its first line; 1: everybody. */
+static int compatible_from_of(const struct schema_file *f)
+{
+    int v = 1;
+
+    return sscanf(f->sql, "-- compatible_from: %d", &v) == 1 ? v : 1;
 }
 
 static enum rr_err run_file(struct ledger *l, const struct schema_file *f)
@@ -73,23 +118,40 @@ static enum rr_err run_file(struct ledger *l, const struct schema_file *f)
     }
     if (err)
         return err;
-    snprintf(sql, sizeof(sql), "INSERT INTO rp_schema (version, name) VALUES (%d, '%s')",
-             f->version, f->name);
+    if (compatible_from_of(f) > 1)
+        snprintf(sql, sizeof(sql),
+                 "INSERT INTO rp_schema (version, name, compatible_from) VALUES (%d, '%s', %d)",
+                 f->version, f->name, compatible_from_of(f));
+    else /* also before there was the column */
+        snprintf(sql, sizeof(sql), "INSERT INTO rp_schema (version, name) VALUES (%d, '%s')",
+                 f->version, f->name);
     return db_execs(l->db, sql);
+}
+
+static enum rr_err is_applied(struct ledger *l, const struct schema_file *f, bool *yes)
+{
+    struct db_arg version = db_int(f->version);
+    struct db_rows rows;
+    enum rr_err err =
+        db_select(l->db, "SELECT COUNT(*) FROM rp_schema WHERE version = ?", &version, 1, &rows);
+
+    if (!err)
+        *yes = db_i64(&rows, 0, 0) > 0;
+    db_rows_fini(&rows);
+    return err;
 }
 
 static enum rr_err migrate_locked(struct ledger *l)
 {
-    int have = 0;
+    bool have = false;
     enum rr_err err = db_execs(l->db, "CREATE TABLE IF NOT EXISTS rp_schema (version INT NOT NULL,"
                                       " name VARCHAR(64) NOT NULL, applied_at TIMESTAMP NOT NULL"
                                       " DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (version))"
                                       " ENGINE = InnoDB DEFAULT CHARSET = utf8mb4");
 
-    if (!err)
-        err = schema_version(l, &have);
     for (const struct schema_file *f = schema_files; !err && f->version; f++) {
-        if (f->version <= have)
+        err = is_applied(l, f, &have);
+        if (err || have)
             continue;
         err = run_file(l, f);
         if (!err)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "protocol/record.h"
+
 static struct settle_decision say(enum settle_verdict verdict, const char *reason)
 {
     return (struct settle_decision){.verdict = verdict, .reason = reason};
@@ -22,6 +24,8 @@ struct settle_decision settle_decide_record(const struct settle_item *item,
 {
     const struct grant_record *rec = &item->rec;
 
+    if (!item->decoded && grant_record_version(item->raw) > RR_RECORD_VERSION)
+        return say(SETTLE_DEAD, "newer_version");
     if (!item->decoded || !rain_code_valid(rr_slice_str(rec->code)) || !plain(rec->rid))
         return say(SETTLE_DEAD, "undecodable");
     if (rec->user_id <= 0)

@@ -12,8 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct grant_record again;
     struct rr_buf b = {0};
 
-    if (grant_record_decode(rr_slice_of(data, size), &r))
+    if (grant_record_decode(rr_slice_of(data, size), &r)) {
+        (void)grant_record_version(rr_slice_of(data, size));
         return 0;
+    }
+    RR_ASSERT(grant_record_version(rr_slice_of(data, size)) == RR_RECORD_VERSION);
     memset(&again, 0, sizeof(again));
     RR_ASSERT(grant_record_encode(&r, &b) == RR_OK);
     RR_ASSERT(grant_record_decode(rr_slice_of(b.p, b.len), &again) == RR_OK);

@@ -30,5 +30,8 @@ RR_MUST_CHECK enum rr_err grant_record_encode(const struct grant_record *r, stru
 /* RR_MALFORMED: not a msgpack map, a field missing, of a wrong type or out of range, biz_id that
  * does not match, trailing bytes, or an unknown version. Unknown keys are ignored. */
 RR_MUST_CHECK enum rr_err grant_record_decode(struct rr_slice bytes, struct grant_record *out);
+/* The version a record says it has, whether it can be read or not; 0: none. Above RR_RECORD_VERSION a newer program wrote it. Within
+ * a version keys may be added: who does not know them skips them. */
+int64_t grant_record_version(struct rr_slice bytes);
 
 #endif

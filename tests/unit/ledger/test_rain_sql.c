@@ -52,6 +52,29 @@ static void ping_without_schema_says_migrate(void **state)
     testdb_close(l);
 }
 
+/* Expanded it serves older programs; contracted it says whom no more. */
+static void ping_of_a_newer_schema(void **state)
+{
+    struct ledger *l = testdb_open();
+
+    (void)state;
+    testdb_exec(l, "INSERT INTO rp_schema (version, name) VALUES (998, 'adds something')");
+    assert_int_equal(ledger_ping(l), RR_OK);
+    testdb_exec(l, "INSERT INTO rp_schema (version, name, compatible_from)"
+                   " VALUES (999, 'takes something away', 998)");
+    assert_int_equal(ledger_ping(l), RR_UNAVAILABLE);
+    assert_non_null(strstr(ledger_error(l), "too new: it needs a program of version 998"));
+    testdb_exec(l, "DELETE FROM rp_schema WHERE version = 999");
+    assert_int_equal(ledger_ping(l), RR_OK);
+    testdb_exec(l, "DELETE FROM rp_schema WHERE version = 7");
+    assert_int_equal(ledger_ping(l), RR_UNAVAILABLE);
+    assert_non_null(strstr(ledger_error(l), "is old: run redrainctl migrate"));
+    testdb_exec(l, "ALTER TABLE rp_schema DROP COLUMN compatible_from");
+    assert_int_equal(ledger_ping(l), RR_UNAVAILABLE);
+    assert_non_null(strstr(ledger_error(l), "is old: run redrainctl migrate"));
+    testdb_close(l);
+}
+
 static void ping_without_server_is_unavailable(void **state)
 {
     struct ledger_opts o = {.url = "mysql://u:p%40ss@127.0.0.1:1/x", .namespace_ = "n_"};
@@ -243,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(migrate_twice_is_a_noop),
         cmocka_unit_test(ping_without_schema_says_migrate),
+        cmocka_unit_test(ping_of_a_newer_schema),
         cmocka_unit_test(ping_without_server_is_unavailable),
         cmocka_unit_test(deposit_twice_pays_once),
         cmocka_unit_test(create_moves_money_into_escrow),

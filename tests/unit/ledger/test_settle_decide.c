@@ -58,6 +58,21 @@ static void record_that_fits_goes_on(void **state)
     assert_says(settle_decide_record(&i, &rain), SETTLE_NEW, "");
 }
 
+/* {"version": 2}: kept whole, under a reason of its own, for the program that can read it. */
+static void record_of_a_newer_version_is_kept(void **state)
+{
+    struct settle_item i = item();
+
+    (void)state;
+    i.decoded = false;
+    i.raw = rr_slice_of("\x81\xa7version\x02", 10);
+    assert_says(settle_decide_record(&i, &rain), SETTLE_DEAD, "newer_version");
+    i.raw = rr_slice_of("\x81\xa7version\x01", 10);
+    assert_says(settle_decide_record(&i, &rain), SETTLE_DEAD, "undecodable");
+    i.raw = rr_slice_of("\x81\xa7versio\x02", 9);
+    assert_says(settle_decide_record(&i, &rain), SETTLE_DEAD, "undecodable");
+}
+
 static void record_undecodable_is_dead(void **state)
 {
     struct settle_item i = item();
@@ -333,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(record_that_fits_goes_on),
         cmocka_unit_test(record_undecodable_is_dead),
+        cmocka_unit_test(record_of_a_newer_version_is_kept),
         cmocka_unit_test(record_of_user_zero_is_dead),
         cmocka_unit_test(record_of_unknown_rain_is_parked),
         cmocka_unit_test(record_without_packet_is_dead),
