@@ -56,6 +56,9 @@ enum rr_err __wrap_token_verify(const struct token_keys *k, struct rr_slice jwt,
         sscanf(text, "%18lld %15s %63s", &user, role, rooms) != 3 || user <= 0 ||
         !token_role_parse(role, &out->role))
         return RR_UNAUTHORIZED;
+    /* as a real one: "*", or each room between commas */
+    if (strcmp(rooms, "*") != 0 && (rooms[0] != ',' || rooms[strlen(rooms) - 1] != ','))
+        return RR_UNAUTHORIZED;
     out->user_id = user;
     out->exp_s = rules->now_s + 3600;
     out->all_rooms = strcmp(rooms, "*") == 0;
