@@ -38,6 +38,7 @@ struct entry {
 struct list {
     struct entry *head;
     struct entry *tail;
+    uint32_t n;
     enum kind kind;
 };
 
@@ -71,6 +72,7 @@ static void list_remove(struct entry *e, enum kind k)
         next->link[k].prev = prev;
     else
         l->tail = prev;
+    l->n--;
     e->link[k].on = NULL;
 }
 
@@ -84,6 +86,7 @@ static void list_insert(struct list *l, struct entry *e, int64_t due_us)
     while (after && after->link[k].due_us > due_us)
         after = after->link[k].prev;
     next = after ? after->link[k].next : l->head;
+    l->n++;
     e->link[k].due_us = due_us;
     e->link[k].on = l;
     e->link[k].prev = after;
@@ -145,6 +148,11 @@ bool grab_pending_full(const struct grab_pending *t)
 uint32_t grab_pending_count(const struct grab_pending *t)
 {
     return t->count;
+}
+
+uint32_t grab_pending_untold(const struct grab_pending *t)
+{
+    return t->tell.n;
 }
 
 /* id = generation (32 bits, never 0) | slot (24) | attempt (8, 0 in the id itself). A slot's next

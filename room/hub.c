@@ -398,6 +398,8 @@ void hub_on_room_msg(struct hub *h, const char *room_id, const struct room_msg *
     if (!r)
         return;
     /* Unlogged: each its own key, they only push each other out of a slow queue. */
+    if (m->epoch == 0 && m->seq == 0 && hub_sheds_latest(h))
+        return;
     if (m->epoch == 0 && m->seq == 0)
         hub_push_local(h, room_id, m->biz_code, m->payload, ROOM_UNLOGGED_KEY | ++h->unlogged);
     else
@@ -433,7 +435,7 @@ static void on_count(void *arg, enum rr_err err, int64_t online)
         r->count_inflight = false;
         if (!err)
             r->online = online;
-        if (!err && online != r->online_told) {
+        if (!err && online != r->online_told && !hub_sheds_latest(t->hub)) {
             r->online_told = online;
             pack_map(&b, 1);
             pack_kv_int(&b, "online", online);
@@ -509,6 +511,22 @@ int64_t hub_online(const struct hub *h, const char *room_id)
 uint32_t hub_rooms(const struct hub *h)
 {
     return HASH_COUNT(h->rooms);
+}
+
+void hub_shed_latest(struct hub *h, bool on)
+{
+    h->shed_latest = on;
+}
+
+bool hub_sheds_latest(struct hub *h)
+{
+    h->latest_shed += h->shed_latest;
+    return h->shed_latest;
+}
+
+uint64_t hub_latest_shed(const struct hub *h)
+{
+    return h->latest_shed;
 }
 
 uint64_t hub_broadcasts(const struct hub *h)

@@ -102,6 +102,8 @@ struct hub {
     uint64_t lives;
     uint32_t members; /* of all rooms */
     uint64_t broadcasts;
+    bool shed_latest;
+    uint64_t latest_shed;
     uint64_t unlogged; /* numbers the keys of unlogged pushes */
 };
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "handlers.h"
 #include "protocol/pack.h"
+#include "worker_shed.h"
 
 #include <assert.h>
 
@@ -18,6 +19,7 @@ enum {
     RATE_JOIN = 1 << 8,
     MAY_SEND = 1 << 7,    /* the token says so, or he is an anchor */
     HAS_ACCOUNT = 1 << 9, /* a user of his own, not a guest without a token */
+    KEPT = 1 << 10, /* answered under pressure too: costs next to nothing, or somebody must act */
 };
 
 enum { FRAME_HEAD_MAX = 14 };
@@ -29,29 +31,29 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {MSG_HELLO, on_hello, ANON_OK},
+    {MSG_HELLO, on_hello, ANON_OK | KEPT},
     {MSG_JOIN, on_join, RATE_JOIN},
-    {MSG_LEAVE, on_leave, 0},
-    {MSG_PING, on_ping, 0},
-    {MSG_GRAB, on_grab, NEEDS_ROOM | NOT_GUEST | RATE_GRAB},
+    {MSG_LEAVE, on_leave, KEPT},
+    {MSG_PING, on_ping, KEPT},
+    {MSG_GRAB, on_grab, NEEDS_ROOM | NOT_GUEST | RATE_GRAB | KEPT},
     {MSG_MY_GRANTS, on_my_grants, HAS_ACCOUNT},
     {MSG_SAY, on_say, NEEDS_ROOM | NOT_GUEST | RATE_SAY},
     {MSG_SEND, on_send, NEEDS_ROOM | NOT_GUEST | MAY_SEND | RATE_SEND},
     {MSG_MY_SENT, on_my_sent, HAS_ACCOUNT},
-    {MSG_REFRESH, on_refresh, HAS_ACCOUNT},
+    {MSG_REFRESH, on_refresh, HAS_ACCOUNT | KEPT},
     {MSG_FU_DRAW, on_fu_draw, NEEDS_ROOM | NOT_GUEST},
     {MSG_FU_JOIN, on_fu_join, NEEDS_ROOM | NOT_GUEST},
     {MSG_FU_GIVE, on_fu_give, NEEDS_ROOM | NOT_GUEST},
     {MSG_FU_MINE, on_fu_mine, NEEDS_ROOM | NOT_GUEST},
-    {MSG_CREATE, on_create, NEEDS_ROOM | ANCHOR},
-    {MSG_PREPARE, on_prepare, NEEDS_ROOM | ANCHOR},
-    {MSG_START, on_start, NEEDS_ROOM | ANCHOR},
-    {MSG_EXTEND, on_extend, NEEDS_ROOM | ANCHOR},
-    {MSG_CLOSE, on_close, NEEDS_ROOM | ANCHOR},
-    {MSG_CANCEL, on_cancel, NEEDS_ROOM | ANCHOR},
-    {MSG_ANNOUNCE, on_announce, NEEDS_ROOM | ANCHOR},
-    {MSG_KICK, on_kick, NEEDS_ROOM | ANCHOR},
-    {MSG_MUTE, on_mute, NEEDS_ROOM | ANCHOR},
+    {MSG_CREATE, on_create, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_PREPARE, on_prepare, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_START, on_start, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_EXTEND, on_extend, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_CLOSE, on_close, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_CANCEL, on_cancel, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_ANNOUNCE, on_announce, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_KICK, on_kick, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_MUTE, on_mute, NEEDS_ROOM | ANCHOR | KEPT},
     {MSG_STATS, on_stats, NEEDS_ROOM | ANCHOR},
     {MSG_WINNERS, on_winners, NEEDS_ROOM | ANCHOR},
     {MSG_AUDIT, on_audit, NEEDS_ROOM | ANCHOR},
@@ -131,6 +133,11 @@ static enum rr_err requirements_check(struct worker *w, struct session *s, unsig
 {
     struct rr_slice code = needs & RATE_GRAB ? m->u.grab.code : rr_slice_of(NULL, 0);
 
+    if (!(needs & KEPT) && worker_sheds(w, SHED_COMMANDS)) {
+        rr_metric_add(&w->metrics->shed_command_total, 1);
+        why->retry_after_ms = worker_shed_retry_ms(s->id);
+        return RR_RATE_LIMITED;
+    }
     if (limiter_message(w->limiter, s, limit_class_of(needs), code, &why->retry_after_ms))
         return RR_RATE_LIMITED;
     if (s->state == SESSION_NEW && !(needs & ANON_OK))

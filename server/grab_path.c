@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "dispatch.h"
 #include "grab_books.h"
+#include "grab_bound.h"
 #include "protocol/pack.h"
 #include "rain/gate.h"
 #include "rain/grab_batch.h"
@@ -12,6 +13,7 @@
 #include "rain/outbox_track.h"
 #include "worker.h"
 #include "worker_drain.h"
+#include "worker_shed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +39,8 @@ struct grab_path {
     struct sent_record *sent;
     uint64_t sent_last_id;
     uint64_t reply_outbox; /* handle for the reply being worked through, 0: none yet */
-    uv_timer_t timer;      /* batch window, deferred grabs, PENDING */
+    struct grab_bound bound;
+    uv_timer_t timer; /* batch window, deferred grabs, PENDING */
 };
 
 static void timer_arm(struct grab_path *p);
@@ -322,11 +325,49 @@ static enum rr_err gate(const struct worker *w, const struct session *s, const s
     return may;
 }
 
+/* Asked for and not answered: in the script's queue however old, elsewhere until PENDING was said, so that a Kafka that is away
+ * refuses nobody. */
+static uint32_t waiting(const struct grab_path *p)
+{
+    uint32_t untold = grab_pending_untold(p->pending);
+    uint32_t queued = grab_batch_waiting(p->batch);
+
+    return untold > queued ? untold : queued;
+}
+
+/* There is room for one more. Nothing was asked of the pool yet, so BUSY is the whole truth. */
+static bool admit(struct grab_path *p, const struct session *s, const struct risk_frame *f,
+                  int64_t *retry_after_ms)
+{
+    bool fits = f->again || !worker_sheds(p->w, SHED_GRABS);
+
+    if (!fits)
+        *retry_after_ms = worker_shed_retry_ms(s->id);
+    else
+        fits = grab_bound_take(&p->bound, waiting(p), f->again, retry_after_ms);
+    if (!fits)
+        rr_metric_add(&p->w->metrics->shed_grab_total, 1);
+    return fits;
+}
+
+static void bound_conf(struct grab_path *p)
+{
+    p->bound.wait_us = p->w->conf->shed_grab_wait_ms * 1000;
+    p->bound.least = (uint32_t)p->w->conf->shed_grabs_least;
+}
+
+bool grab_path_slice(struct grab_path *p, int64_t now_us)
+{
+    bound_conf(p);
+    return grab_bound_tick(&p->bound, waiting(p), now_us);
+}
+
 /* Into the batch of its shard, or, a moment before the opening, into the wait for it. */
 static enum rr_err enter(struct grab_path *p, const struct session *s, const struct live_rain *r,
-                         const struct risk_frame *f, int64_t received_us)
+                         const struct risk_frame *f, struct refusal *why)
 {
     struct worker *w = p->w;
+    int64_t received_us = rr_mono_us(w->clock);
     struct grab g = {.session_id = s->id,
                      .user_id = s->user_id,
                      .received_us = received_us,
@@ -337,6 +378,8 @@ static enum rr_err enter(struct grab_path *p, const struct session *s, const str
     struct pool_shard at;
     enum rr_err err = RR_OK;
 
+    if (!admit(p, s, f, &why->retry_after_ms))
+        return RR_BUSY;
     memcpy(at.code, r->code, sizeof(at.code));
     at.shard = rain_home_shard(s->user_id, r->shards);
     g.tag = grab_pending_open(p->pending, &at, &g, f->again);
@@ -366,7 +409,6 @@ enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struc
                            .again = m->u.grab.again};
     enum rr_err err = RR_OK;
 
-    (void)why;
     rr_metric_add(&w->metrics->grabs_total, 1);
     if (worker_drain_ends(w))
         return RR_BUSY; /* nothing was asked: the next connection asks again */
@@ -377,7 +419,7 @@ enum rr_err grab_path_submit(struct grab_path *p, struct session *s, const struc
     if (err == RR_PENDING)
         return RR_OK; /* resumed once his mark is written */
     if (!err)
-        return enter(p, s, &e->live, &f, rr_mono_us(w->clock));
+        return enter(p, s, &e->live, &f, why);
     rr_metric_add(&w->metrics->grabs_memory_total, 1);
     rr_metric_add(&w->metrics->grabs_refused_total, 1);
     return err;
@@ -388,6 +430,7 @@ void grab_path_resume(struct grab_path *p, const struct risk_frame *f, enum rr_e
     struct worker *w = p->w;
     struct session *s = session_by_id(w->sessions, f->session_id);
     struct rain_entry *e = rains_find(w->rains, rr_slice_str(f->code));
+    struct refusal why = {0};
 
     /* Gone: nothing was asked of the pool for him, and nobody waits. */
     if (!s || s->state == SESSION_CLOSING)
@@ -397,11 +440,11 @@ void grab_path_resume(struct grab_path *p, const struct risk_frame *f, enum rr_e
     if (!err)
         err = gate(w, s, &e->live, f);
     if (!err)
-        err = enter(p, s, &e->live, f, rr_mono_us(w->clock));
+        err = enter(p, s, &e->live, f, &why);
     if (!err)
         return;
     rr_metric_add(&w->metrics->grabs_refused_total, 1);
-    reply_error(w, s, f->req_id, err, NULL);
+    reply_error(w, s, f->req_id, err, &why);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -466,6 +509,7 @@ struct grab_path *grab_path_create(struct worker *w)
     struct grab_path *p = rr_xcalloc(1, sizeof(*p));
 
     p->w = w;
+    bound_conf(p);
     p->batch = grab_batch_create(&(struct grab_batch_opts){
         .clock = w->clock,
         .pool = w->pool,

@@ -37,12 +37,13 @@ void grab_path_report(void *grab_path, uint64_t id, bool ok);
  * pool is asked again. */
 void grab_path_booked(struct grab_path *p, const struct pending_grab *g, enum rr_err err,
                       const struct grant_row *row);
-/* Grabs without a final answer. */
 /* Grabs without an answer, and outbox entries that wait to be deleted. */
 uint32_t grab_path_unfinished(const struct grab_path *p);
 uint32_t grab_path_inflight(const struct grab_path *p);
 /* A rain is forgotten: so are its queues. */
 void grab_path_forget(struct grab_path *p, const char *code);
+/* Every 100 ms, for load shedding: true when grabs were refused since the last time because too many wait (grab_bound.h). */
+bool grab_path_slice(struct grab_path *p, int64_t now_us);
 /* Every 100 ms: PENDING answers, runs again, outbox deletes. */
 void grab_path_tick(struct grab_path *p);
 

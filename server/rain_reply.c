@@ -100,8 +100,9 @@ static void pack_delivery(const struct rain_job *j, struct rr_buf *b)
 
 static void build_list(struct worker *w, const struct rain_job *j, struct rr_buf *b)
 {
-    msg_reply_begin(b, j->req_id, RESULT_OK, 6);
+    msg_reply_begin(b, j->req_id, RESULT_OK, 7);
     pack_delivery(j, b);
+    pack_kv_int(b, "shed", (int64_t)w->shed.level);
     if (j->lag_ms >= 0)
         pack_kv_int(b, "lag_ms", j->lag_ms);
     else

@@ -78,7 +78,7 @@ static void on_sums(void *arg, enum rr_err err, int64_t granted, int64_t granted
             e->granted_fen = granted_fen;
             e->sold_out_at_ms = sold_out_at_ms;
         }
-        if (!err && e->granted != e->told_granted)
+        if (!err && e->granted != e->told_granted && !hub_sheds_latest(t->w->hub))
             push_tick(t->w, e);
     }
     free(t);

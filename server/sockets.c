@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "proxy_wait.h"
 #include "worker.h"
+#include "worker_shed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,6 +125,10 @@ struct client_socket *sockets_open(struct sockets *t, const struct sockaddr *pee
     struct client_socket *s = NULL;
     bool trusted = false;
 
+    if (worker_sheds(t->w, SHED_CONNECTIONS)) {
+        refused(t, &t->w->metrics->connections_refused_shed_total, "the worker is under pressure");
+        return NULL;
+    }
     if (t->n >= (uint32_t)t->w->conf->server_max_connections ||
         limiter_socket_enter(t->w->limiter) != RR_OK) {
         refused(t, &t->w->metrics->connections_refused_full_total, "too many connections");

@@ -8,6 +8,7 @@
 #include "sockets.h"
 #include "supervisor.h"
 #include "worker_drain.h"
+#include "worker_shed.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -173,6 +174,7 @@ static void publish_metrics(struct worker *w)
     follow(&m->bytes_sent_total, &w->told.sent_bytes, c->sent_bytes);
     follow(&m->slow_consumers_closed_total, &w->told.slow_closed, c->slow_closed);
     follow(&m->broadcasts_total, &w->told_broadcasts, hub_broadcasts(w->hub));
+    follow(&m->shed_latest_total, &w->told_latest_shed, hub_latest_shed(w->hub));
     follow(&m->redis_calls_total, &w->told_store.calls, sc.calls);
     follow(&m->redis_errors_total, &w->told_store.errors, sc.errors);
     follow(&m->redis_redirects_total, &w->told_store.redirects, sc.redirects);
@@ -183,11 +185,13 @@ static void on_tick(uv_timer_t *t)
 {
     struct worker *w = t->data;
     int64_t now_us = rr_mono_us(w->clock);
+    int64_t lag_us = now_us - w->tick_due_us;
 
-    rr_metric_observe_us(&w->metrics->loop_lag_seconds, now_us - w->tick_due_us);
+    rr_metric_observe_us(&w->metrics->loop_lag_seconds, lag_us);
     w->tick_due_us = now_us + TICK_MS * 1000;
     session_table_set_now(w->sessions, now_us);
     grab_path_tick(w->grabs);
+    worker_shed_tick(w, lag_us);
     risk_guard_tick(w->guard);
     ban_watch_tick(w->bans);
     hub_tick(w->hub);

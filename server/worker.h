@@ -18,6 +18,7 @@
 #include "room/hub.h"
 #include "room/rains.h"
 #include "room/sanctions.h"
+#include "shed.h"
 #include "store/store_async.h"
 #include "token/token.h"
 #include "ws.h"
@@ -74,6 +75,8 @@ struct worker {
     struct session_counters told; /* as last added to the metrics */
     struct store_counters told_store;
     uint64_t told_broadcasts;
+    uint64_t told_latest_shed;
+    struct shed shed;
     struct canary canary;
     uint32_t wheel_slot;
     bool bus_up;

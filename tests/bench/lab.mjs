@@ -91,7 +91,7 @@ export async function startLab(o = {}) {
     program: o.hook ? "redrain-bench-server" : undefined,
     conf: {
       "server.allow_no_origin": true, "server.web_root": "", "log.level": "notice", ...noLimits(),
-      "risk.hold_grab_fen": 0, "risk.hold_user_day_fen": 0, "risk.hold_accounts_per_address": 0, "risk.hold_fresh_s": 0, ...o.conf,
+      "shed.lag_ms": 200, "risk.hold_grab_fen": 0, "risk.hold_user_day_fen": 0, "risk.hold_accounts_per_address": 0, "risk.hold_fresh_s": 0, ...o.conf,
     },
   });
   if (o.ready === false && o.server !== false) {

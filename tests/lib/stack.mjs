@@ -228,6 +228,8 @@ class Stack {
       "drain.ready_wait_ms": 0, "drain.spread_ms": 0, "drain.wait_rain_ms": 0, "drain.timeout_ms": 10000,
       // Programs tap faster and more evenly than people: a test of these rules turns them on.
       "risk.hold_steady_pct": 0, "risk.deny_grabs_per_min": 0, "risk.deny_early_grabs": 0,
+      // Machines that run tests are late all the time; the test of it turns it on.
+      "shed.lag_ms": 0,
       // One user of a test has more sockets, and comes and goes faster, than anybody.
       ...(this.#o.limits === "default" ? {} : {"limits.connections_per_user": 1000, "limits.join_per_s": 1000}),
       ...this.#o.conf,

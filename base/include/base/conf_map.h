@@ -161,6 +161,18 @@
       "longest a must-arrive frame waits for its socket; longer: closed with 4008")                \
     X(limits, sndbuf_bytes, INT, "131072", 0, 16777216, "bytes", RESTART,                          \
       "SO_SNDBUF of a client socket; 0 leaves it to the kernel")                                   \
+    X(shed, lag_ms, INT, "200", 0, 60000, "ms", RELOAD,                                            \
+      "a loop this late refuses new connections; at 1.5, 2 and 3 times that tickers, commands "    \
+      "and "                                                                                       \
+      "grabs too; 0: not looked at")                                                               \
+    X(shed, queue_bytes, INT, "268435456", 0, 1000000000000, "bytes", RELOAD,                      \
+      "the same for must-arrive bytes that wait for all sockets of a worker; 0: not looked at")    \
+    X(shed, hold_ms, INT, "2000", 100, 600000, "ms", RELOAD,                                       \
+      "pressure must be gone this long before a step is taken back")                               \
+    X(shed, grab_wait_ms, INT, "100", 0, 60000, "ms", RELOAD,                                      \
+      "grabs that would wait longer in a worker, at its pace, are BUSY at once; 0: no bound")      \
+    X(shed, grabs_least, INT, "1024", 1, 65536, "grabs", RELOAD,                                   \
+      "so many may wait in a worker whatever its pace")                                            \
     X(settler, connections, INT, "2", 1, 16, "connections", RESTART,                               \
       "transactions at once, each of another partition on a connection of its own")                \
     X(settler, batch_max, INT, "1000", 1, 1000, "records", RESTART, "records per transaction")     \

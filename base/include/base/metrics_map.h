@@ -16,6 +16,7 @@
     X(connections_refused_user_total, COUNTER, "")                                                 \
     X(connections_refused_descriptors_total, COUNTER, "")                                          \
     X(connections_refused_proxy_total, COUNTER, "")                                                \
+    X(connections_refused_shed_total, COUNTER, "")                                                 \
     X(connections_late_proxy_total, COUNTER, "sockets closed for being late, by phase")            \
     X(connections_late_handshake_total, COUNTER, "")                                               \
     X(connections_late_page_total, COUNTER, "")                                                    \
@@ -47,6 +48,10 @@
     X(rate_limited_address_total, COUNTER, "")                                                     \
     X(limit_slots_forgotten_total, COUNTER,                                                        \
       "keys of limits that lost their place or found none: limits.slots is too small")             \
+    X(shed_level, GAUGE, "steps of load shedding in force, summed over the workers; 0: none")      \
+    X(shed_latest_total, COUNTER, "what was refused or not sent under pressure, by what it was")   \
+    X(shed_command_total, COUNTER, "")                                                             \
+    X(shed_grab_total, COUNTER, "")                                                                \
     X(broadcasts_total, COUNTER, "fan-outs started")                                               \
     X(frames_expected_total, COUNTER,                                                              \
       "frames meant for sessions: sent + dropped + closed + queued + lost")                        \
@@ -113,12 +118,16 @@
     X(connections_refused_user_total, connections_refused_total, "reason", "user")                 \
     X(connections_refused_descriptors_total, connections_refused_total, "reason", "descriptors")   \
     X(connections_refused_proxy_total, connections_refused_total, "reason", "proxy")               \
+    X(connections_refused_shed_total, connections_refused_total, "reason", "shed")                 \
     X(connections_late_proxy_total, connections_late_total, "phase", "proxy")                      \
     X(connections_late_handshake_total, connections_late_total, "phase", "handshake")              \
     X(connections_late_page_total, connections_late_total, "phase", "page")                        \
     X(connections_late_hello_total, connections_late_total, "phase", "hello")                      \
     X(connections_late_join_total, connections_late_total, "phase", "join")                        \
     X(connections_late_idle_total, connections_late_total, "phase", "idle")                        \
+    X(shed_latest_total, shed_total, "what", "latest")                                             \
+    X(shed_command_total, shed_total, "what", "command")                                           \
+    X(shed_grab_total, shed_total, "what", "grab")                                                 \
     X(rate_limited_connection_total, rate_limited_total, "scope", "connection")                    \
     X(rate_limited_user_total, rate_limited_total, "scope", "user")                                \
     X(rate_limited_address_total, rate_limited_total, "scope", "address")

@@ -69,6 +69,8 @@ void grab_pending_destroy(struct grab_pending *t); /* NULL-safe; answers nobody 
 
 bool grab_pending_full(const struct grab_pending *t);
 uint32_t grab_pending_count(const struct grab_pending *t);
+/* Those nobody was told anything of, not even PENDING. */
+uint32_t grab_pending_untold(const struct grab_pending *t);
 
 /* Before the script is asked. again: the frame's flag, or anything else that says an earlier try
  * may have won. Returns the entry's id, to be put into grab.tag; 0: full (the caller answers BUSY).

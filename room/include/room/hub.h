@@ -96,5 +96,11 @@ uint32_t hub_members_all(const struct hub *h); /* of all rooms */
 int64_t hub_online(const struct hub *h, const char *room_id);
 uint32_t hub_rooms(const struct hub *h);
 uint64_t hub_broadcasts(const struct hub *h);
+/* Under pressure: room-local frames of the lane latest wins and unlogged pushes are not sent while this is on; how many were not.
+ * The last of a kind is sent once it is off. */
+void hub_shed_latest(struct hub *h, bool on);
+/* One would not be sent now; counts it. */
+bool hub_sheds_latest(struct hub *h);
+uint64_t hub_latest_shed(const struct hub *h);
 
 #endif
