@@ -138,10 +138,26 @@ static void apply(struct room *r, const struct room_msg *m)
     hub__fanout(r, f, 0);
 }
 
+/* Pauses of rains are no kept state, and what was pushed before this load nobody here has seen: told once more, in order and without
+ * numbers, which would be behind the kept states'. */
+static void tell_pauses(struct room *r, const struct room_snapshot *snap)
+{
+    for (uint32_t i = 0; i < snap->log_n; i++) {
+        const struct room_msg *m = &snap->log[i];
+
+        if (!rr_slice_eq_str(m->biz_code, "RED_PACKET_STATE"))
+            continue;
+        learn_state(r, m->biz_code, m->payload);
+        hub_push_local(r->hub, r->id, m->biz_code, m->payload, 0);
+    }
+}
+
 /* Another epoch, or a position the log does not reach back to: members get the current state of every rain again. The log's tail
  * is for clients that come back with a position of their own, from another worker. */
 static void adopt_epoch(struct room *r, const struct room_snapshot *snap)
 {
+    bool renewed = r->epoch && snap->epoch != r->epoch;
+
     log_clear(r);
     kept_clear(r);
     r->epoch = snap->epoch;
@@ -159,6 +175,8 @@ static void adopt_epoch(struct room *r, const struct room_snapshot *snap)
         hub__fanout(r, f, 0);
         rr_frame_unref(&f);
     }
+    if (renewed)
+        tell_pauses(r, snap);
 }
 
 static void release_held(struct room *r)

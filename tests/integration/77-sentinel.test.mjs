@@ -23,9 +23,11 @@ test("failover by a sentinel in a rain", async (t) => {
   });
   assert.equal(done.wins.filter((w) => w.user !== "7999").length, VIEWERS * LIMIT, "everybody got what the limit allows");
   assert.ok(done.tally.recovering > 0);
-  // The new primary's room log has another epoch. What was pushed before a worker loaded it is in the snapshot, not pushed again:
-  // RECOVERING is told by the grabs (above), and OPEN by a push.
+  // The new primary's room log has another epoch: what was pushed before a worker loaded it is told out of the snapshot.
   await done.watcher.push("RED_PACKET_STATE", (p) => p.config_code === done.code && p.state === "OPEN");
+  const states = done.watcher.pushesOf("RED_PACKET_STATE").filter((p) => p.payload.config_code === done.code).map((p) => p.payload.state);
+  assert.equal(states[0], "RECOVERING");
+  assert.equal(states.at(-1), "OPEN");
   assert.deepEqual((await fences(stack, done.code)).map((f) => f.kind).filter(Boolean), ["full"]);
   assert.equal((await group.replica.client.role())[0], "master");
 });

@@ -518,6 +518,35 @@ static void test_other_epoch_sends_kept_states(void **state)
     assert_got(1, "3 4");
 }
 
+/* RECOVERING was pushed to another primary before this worker had subscribed there. */
+static void test_other_epoch_tells_pauses(void **state)
+{
+    static const char body[] = "\x81\xa1"
+                               "a\x01";
+    struct rr_slice payload = rr_slice_of(body, sizeof(body) - 1);
+    struct room_msg log[] = {
+        {.epoch = E2, .seq = 1, .biz_code = rr_slice_str("SAID"), .payload = payload},
+        {.epoch = E2, .seq = 2, .biz_code = rr_slice_str("RED_PACKET_STATE"), .payload = payload},
+    };
+    struct room_snapshot snap = {.epoch = E2, .seq = 2, .log = log, .log_n = 2};
+    struct wire w;
+
+    (void)state;
+    room_live("r1", E1, 500, 2);
+    for (uint32_t load = 1; load <= 2; load++) {
+        hub_on_bus_state(f->hub, false);
+        hub_on_bus_state(f->hub, true);
+        hub_on_subscribed(f->hub, "r1");
+        fake_bus_load(&f->bus, load, RR_OK, &snap);
+        assert_got(0, "-"); /* the second time it is no other epoch */
+        assert_got(1, "-");
+    }
+    assert_true(wire_of(&f->conns[1], 0, &w));
+    assert_true(wire_str_is(&w.body, "biz_code", "RED_PACKET_STATE"));
+    bus_says("r1", E2, 3);
+    assert_got(1, "- 3");
+}
+
 static void test_answer_of_an_older_load_is_ignored(void **state)
 {
     struct room_snapshot old = {.epoch = E1, .seq = 2};
@@ -1175,6 +1204,7 @@ int main(void)
         TEST(test_first_push_of_a_new_room),
         TEST(test_first_push_of_another_epoch),
         TEST(test_other_epoch_sends_kept_states),
+        TEST(test_other_epoch_tells_pauses),
         TEST(test_answer_of_an_older_load_is_ignored),
         TEST(test_answer_for_a_room_of_the_past),
         TEST(test_unlogged_pushes),
