@@ -10,6 +10,7 @@
 #include "protocol/unpack.h"
 #include "rain_job.h"
 #include "risk_api.h"
+#include "workers_api.h"
 
 #include <errno.h>
 #include <libwebsockets.h>
@@ -407,6 +408,8 @@ static void route_api(struct admin *a, const struct admin_request *rq, const cha
         risk_api_route(a, rq, id);
     else if (rr_slice_eq_str(kind, "fu"))
         fu_api_route(a, rq, id, action);
+    else if (rr_slice_eq_str(kind, "workers"))
+        workers_api_route(a, rq, id, action);
     else if (rr_slice_eq_str(kind, "bans") && action.len == 0)
         ban_api_route(a, rq, id);
     else

@@ -8,6 +8,7 @@
 #include "conf_share.h"
 #include "listener.h"
 #include "limit_map.h"
+#include "notify.h"
 #include "risk/address.h"
 #include "risk_guard.h"
 #include "tls.h"
@@ -43,6 +44,8 @@ struct child {
     int64_t started_us;
     int64_t restart_at_us;
     int64_t backoff_ms;
+    int64_t leave_at_us; /* asked to leave alone: when its socket is shut; 0: not asked */
+    int64_t kill_at_us;
 };
 
 struct supervisor {
@@ -59,7 +62,10 @@ struct supervisor {
     struct inherited before; /* what the generation before us handed down */
     struct upgrade_taken took;
     struct upgrade upgrade; /* the generation after us, while it starts */
-    int64_t leave_at_us;    /* when the listening sockets are shut */
+    bool told_up;           /* the service manager, and what of */
+    bool told_ready;
+    int64_t watchdog_at_us;
+    int64_t leave_at_us; /* when the listening sockets are shut */
     int64_t kill_at_us;
     int signal_fd;
     int conf_fd; /* conf as children get it */
@@ -152,6 +158,7 @@ static void child_ended(struct supervisor *s, pid_t pid, int status)
         if (c->pid != pid)
             continue;
         c->pid = 0;
+        c->leave_at_us = 0;
         lost = rr_metrics_book_lost(&s->metrics.slots[c->slot]);
         rr_metrics_slot_reap(&s->metrics.slots[c->slot]);
         conf_gauges(s);
@@ -183,6 +190,13 @@ static void signal_children(const struct supervisor *s, int signum)
     }
 }
 
+/* Asked to leave once more, one that leaves already would hurry. */
+static void ask_to_leave(const struct child *c, int signum)
+{
+    if (c->pid && !c->leave_at_us)
+        kill(c->pid, signum);
+}
+
 static uint32_t workers_alive(const struct supervisor *s)
 {
     uint32_t n = 0;
@@ -205,20 +219,22 @@ static void signal_workers(const struct supervisor *s, int signum)
     }
 }
 
-/* Nobody new; the workers take who is in the queue and close. Only they hold the sockets from here on. */
+/* Nobody new; the worker takes who is in the queue and closes. Only it holds the socket from here on. */
+static void listener_leaves(const struct supervisor *s, struct child *c)
+{
+    if (c->listen_fd < 0)
+        return;
+    /* Of a generation that never accepted the sockets are not its own. */
+    if (s->accepts && !listener_refuse_new(c->listen_fd))
+        log_warn("listener", "%s: who connects just now may be reset", strerror(errno));
+    close(c->listen_fd);
+    c->listen_fd = -1;
+}
+
 static void listeners_leave(struct supervisor *s)
 {
-    for (uint32_t i = 0; i + 1 < s->n; i++) {
-        struct child *c = &s->children[i];
-
-        if (c->listen_fd < 0)
-            continue;
-        /* Of a generation that never accepted the sockets are not its own. */
-        if (s->accepts && !listener_refuse_new(c->listen_fd))
-            log_warn("listener", "%s: who connects just now may be reset", strerror(errno));
-        close(c->listen_fd);
-        c->listen_fd = -1;
-    }
+    for (uint32_t i = 0; i + 1 < s->n; i++)
+        listener_leaves(s, &s->children[i]);
 }
 
 /* Once: everybody is asked to leave, in his time. Twice: at once. Three times: no questions. The admin child says 503 from the
@@ -230,9 +246,11 @@ static void stop_begin(struct supervisor *s)
     log_notice("stop", "%s", texts[s->stops < 3 ? s->stops : 2]);
     s->stopping = true;
     if (s->stops++ == 0) {
+        notify("STOPPING=1\nSTATUS=the server leaves");
         s->leave_at_us = now_us() + s->conf->drain_ready_wait_ms * 1000;
         s->kill_at_us = now_us() + (s->conf->drain_timeout_ms + KILL_AFTER_MS) * 1000;
-        signal_children(s, SIGTERM);
+        for (uint32_t i = 0; i < s->n; i++)
+            ask_to_leave(&s->children[i], SIGTERM);
     } else if (s->stops == 2) {
         s->leave_at_us = now_us();
         s->kill_at_us = now_us() + KILL_AFTER_MS * 1000;
@@ -252,6 +270,58 @@ static void stop_go_on(struct supervisor *s)
     }
     if (now_us() > s->kill_at_us)
         signal_children(s, SIGKILL);
+}
+
+/* ---- one worker ---- */
+
+/* By the admin child. The others take over; when it has gone another one starts in its slot. */
+static void worker_leaves(struct supervisor *s, int slot)
+{
+    struct child *c = slot >= 0 && slot + 1 < (int)s->n ? &s->children[slot] : NULL;
+    uint32_t leaving = 0;
+
+    for (uint32_t i = 0; i < s->n; i++)
+        leaving += s->children[i].leave_at_us != 0;
+    if (!c || !c->pid || leaving || s->upgrade.pid || !s->accepts || workers_alive(s) < 2) {
+        log_warn("worker_stays", "slot %d: it is not there, or nobody else is to take over", slot);
+        return;
+    }
+    log_notice("worker_leaves", "slot %d pid %d, another one follows", slot, (int)c->pid);
+    ask_to_leave(c, SIGTERM);
+    c->leave_at_us = now_us() + s->conf->drain_ready_wait_ms * 1000;
+    c->kill_at_us = now_us() + (s->conf->drain_timeout_ms + KILL_AFTER_MS) * 1000;
+}
+
+static void leaving_go_on(struct supervisor *s)
+{
+    for (uint32_t i = 0; i + 1 < s->n; i++) {
+        struct child *c = &s->children[i];
+
+        if (!c->leave_at_us)
+            continue;
+        if (now_us() >= c->leave_at_us)
+            listener_leaves(s, c);
+        if (now_us() > c->kill_at_us)
+            kill(c->pid, SIGKILL);
+    }
+}
+
+/* ---- the service manager ---- */
+
+static void manager_tell(struct supervisor *s)
+{
+    bool ready = s->metrics.slots[s->n - 1].ready == 1;
+    int64_t every_us = notify_watchdog_us();
+
+    if (every_us && now_us() >= s->watchdog_at_us) {
+        s->watchdog_at_us = now_us() + every_us;
+        notify("WATCHDOG=1");
+    }
+    if (s->stopping || !s->accepts || (s->told_up && s->told_ready == ready))
+        return;
+    s->told_up = true;
+    s->told_ready = ready;
+    notify("READY=1\nSTATUS=%s", ready ? "ready" : "serves, not ready: see /readyz?verbose");
 }
 
 /* ---- the configuration ---- */
@@ -314,6 +384,13 @@ static void conf_reload(struct supervisor *s)
     signal_children(s, SIGHUP);
 }
 
+static void reload(struct supervisor *s)
+{
+    notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now_us());
+    conf_reload(s);
+    notify("READY=1");
+}
+
 /* ---- another generation ---- */
 
 static void upgrade_begin(struct supervisor *s)
@@ -350,8 +427,7 @@ static void hand_over(struct supervisor *s, const struct upgrade_taken *taken)
             close(c->listen_fd);
             c->listen_fd = -1;
         }
-        if (c->pid)
-            kill(c->pid, theirs ? SIGUSR2 : SIGTERM);
+        ask_to_leave(c, theirs ? SIGUSR2 : SIGTERM);
     }
     s->admin_stops = taken->admin;
 }
@@ -366,6 +442,7 @@ static void upgrade_go_on(struct supervisor *s)
         log_error("upgrade_failed", "pid %d ended or was not ready within %d s: this one stays",
                   (int)pid, UPGRADE_READY_MS / 1000);
     } else if (state == UPGRADE_READY) {
+        notify("MAINPID=%d\nREADY=1", (int)pid);
         log_notice("upgraded", "pid %d has taken over, this one leaves", (int)pid);
         hand_over(s, &taken);
     }
@@ -407,7 +484,10 @@ static void signals_read(struct supervisor *s)
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
             stop_begin(s);
         else if (info.ssi_signo == SIGHUP && !s->stopping)
-            conf_reload(s);
+            reload(s);
+        else if ((int)info.ssi_signo == SUPERVISOR_DRAIN_SIGNAL && !s->stopping &&
+                 (pid_t)info.ssi_pid == s->children[s->n - 1].pid)
+            worker_leaves(s, info.ssi_int);
         else if (info.ssi_signo == SIGUSR2 && !s->stopping)
             upgrade_begin(s);
     }
@@ -479,10 +559,12 @@ static void run(struct supervisor *s)
         if (s->stopping) {
             stop_go_on(s);
         } else {
+            leaving_go_on(s);
             restart_due(s);
             upgrade_go_on(s);
             accept_all(s);
         }
+        manager_tell(s);
         poll(&pfd, 1, 100);
         signals_read(s);
     }
@@ -517,6 +599,7 @@ int supervisor_main(struct rr_conf *conf, int argc, char **argv)
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR2);
+    sigaddset(&set, SUPERVISOR_DRAIN_SIGNAL);
     sigprocmask(SIG_BLOCK, &set, NULL);
     s.accepts = !inherited_read(&s.before);
     s.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -5,7 +5,12 @@
 #ifndef SERVER_SUPERVISOR_H
 #define SERVER_SUPERVISOR_H
 
+#include <signal.h>
+
 #include "base/conf.h"
+
+/* From the admin child, by sigqueue(): the worker of the slot in the value leaves, another one follows. */
+#define SUPERVISOR_DRAIN_SIGNAL (SIGRTMIN + 1)
 
 /* SIGUSR2: upgrade.h. Runs until SIGTERM or SIGINT (once: everybody is asked to leave, twice: at once, three times:
  * killed). argv is this program's, passed to the children. */

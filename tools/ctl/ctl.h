@@ -73,6 +73,8 @@ int cmd_rain(struct ctl *ctl);
 int cmd_split(struct ctl *ctl);
 int cmd_risk(struct ctl *ctl);
 int cmd_ban(struct ctl *ctl);
+int cmd_workers(struct ctl *ctl);
+int cmd_drain(struct ctl *ctl);
 int cmd_verify(struct ctl *ctl);
 int cmd_archive(struct ctl *ctl);
 int cmd_prove(struct ctl *ctl);
