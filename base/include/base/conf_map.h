@@ -137,11 +137,11 @@
       "of a socket in 5 s that are no message (PINGs, empty frames); more: closed with 4005")      \
     X(limits, send_per_min, INT, "10", 1, 6000, "1/min", RELOAD,                                   \
       "packets a user may SEND, burst of twice that")                                              \
-    X(limits, send_total_fen, INT, "2000000", 1, 1000000000000, "fen", RESTART,                    \
+    X(limits, send_total_fen, INT, "2000000", 1, 1000000000000, "fen", RELOAD,                     \
       "largest packet of a user who is not the anchor")                                            \
-    X(limits, send_open, INT, "20", 1, 10000, "packets", RESTART,                                  \
+    X(limits, send_open, INT, "20", 1, 10000, "packets", RELOAD,                                   \
       "unfinished packets of one sender; a SEND beyond is BUSY")                                   \
-    X(limits, send_room, INT, "12", 1, 16, "packets", RESTART,                                     \
+    X(limits, send_room, INT, "12", 1, 16, "packets", RELOAD,                                      \
       "unfinished packets in one room; a SEND beyond is BUSY")                                     \
     X(limits, grab_per_s, INT, "10", 1, 100000, "1/s", RELOAD,                                     \
       "GRABs of a user in one rain, and of a connection, burst of twice that")                     \
@@ -155,7 +155,7 @@
       "commands and GRABs from one address (IPv6: /64), burst of twice that")                      \
     X(limits, address_join_per_s, INT, "500", 1, 1000000, "1/s", RELOAD,                           \
       "JOINs from one address, burst of twice that")                                               \
-    X(limits, queue_bytes, INT, "262144", 4096, 16777216, "bytes", RESTART,                        \
+    X(limits, queue_bytes, INT, "262144", 4096, 16777216, "bytes", RELOAD,                         \
       "must-arrive bytes waiting for one socket; more: closed with 4008")                          \
     X(limits, queue_age_ms, INT, "20000", 1000, 600000, "ms", RELOAD,                              \
       "longest a must-arrive frame waits for its socket; longer: closed with 4008")                \
