@@ -63,22 +63,26 @@ export async function overload(o) {
       parts.push(await swarm.run("grab", {secs: secs * time, code, fresh, rate: Math.max(1, Math.round(total * share / (secs * time)))}));
       fresh = 0;
     }
-    const profile = parts.map((p) => ({sent: p.sent, ok: p.ok, p50_ms: ms(p.ok_us.p50_us), p99_ms: ms(p.ok_us.p99_us), took_ms: ms(p.took_us)}));
+    const profile = parts.map((p) => ({sent: p.sent, ok: p.ok, busy: p.codes.BUSY ?? 0, p50_ms: ms(p.ok_us.p50_us), p99_ms: ms(p.ok_us.p99_us), took_ms: ms(p.took_us)}));
     note(`80-15-5: ${JSON.stringify(profile)}`);
-    const all = round(sum(parts.map((p) => p.ok)) / sum(parts.map((p) => p.sent)));
+    // Over the bound on what may wait a grab is told at once when to come again; nobody waits for nothing.
+    const all = round(sum(parts.map((p) => p.ok + (p.codes.BUSY ?? 0))) / sum(parts.map((p) => p.sent)));
+    const [burst] = parts;
+    const burstGoodput = round(burst.ok * 1e6 / burst.took_us / Math.min(peakPerS, burst.sent * 1e6 / (secs * 0.1 * 1e6)));
     return {
       line: {
         bench: "overload", params: {conns, workers: o.workers, secs, offered_per_s: Math.round(2 * peakPerS)}, value: Math.round(goodput),
         unit: "told wins/s", reference: "own peak", reference_value: Math.round(peakPerS), ratio: round(goodput / peakPerS),
         p50_ms: ms(run.ok_us.p50_us), p99_ms: ms(run.ok_us.p99_us),
       },
-      detail: {peak_p99_ms: ms(peak.ok_us.p99_us), codes: run.codes, sent: run.sent, unanswered: run.unanswered, sockets_lost: seen.dropped,
+      detail: {busy: run.codes.BUSY ?? 0, burst_goodput: burstGoodput, peak_p99_ms: ms(peak.ok_us.p99_us), codes: run.codes, sent: run.sent, unanswered: run.unanswered, sockets_lost: seen.dropped,
         pushes: seen.deliveries, pushes_expected: expected, push_p99_ms: ms(seen.delay.p99_us), gaps: seen.gaps, profile_80_15_5: profile, profile_answered: all},
       bars: [
         bars.least("goodput over peak", round(goodput / peakPerS), 0.9),
         bars.most("accepted p99 over the peak's", round(run.ok_us.p99_us / peak.ok_us.p99_us, 2), 2),
         bars.most("pushes missing in the must-arrive lane", expected - seen.deliveries, 0), bars.most("gaps in anybody's seqs", seen.gaps, 0),
-        bars.least("80-15-5: grabs answered OK", all, 0.999),
+        bars.least("80-15-5: grabs answered OK, or told when to come again", all, 0.999),
+        bars.least("80-15-5: goodput of the burst over the peak", burstGoodput, 0.9),
       ],
     };
   } finally {

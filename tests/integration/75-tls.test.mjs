@@ -11,7 +11,7 @@ import {startStack} from "../lib/stack.mjs";
 import {Client, OP, enter, pooled, until, within} from "../lib/ws.mjs";
 import {assertAlive, assertBooks, grabAll, newRoom, settled, startRain} from "./helpers.mjs";
 
-const OPEN = 200;
+const OPEN = process.env.REDRAIN_TEST_LONG === "1" ? 1000 : 200;
 const STALL_MS = 20_000; // the handshake's deadline and some
 let stack;
 let dir;
