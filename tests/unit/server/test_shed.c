@@ -124,6 +124,8 @@ static void test_it_does_not_flap(void **state)
         v.lag_us = i % 2 ? 211 * MS : 399 * MS;
         assert_int_equal(pass(TICK), 0);
     }
+    v.lag_us = 211 * MS;
+    assert_int_equal(pass(60 * 1000 * MS), 0);
     v.lag_us = 209 * MS;
     assert_int_equal(pass(2100 * MS), 1);
     assert_int_equal(s.level, SHED_CONNECTIONS);
