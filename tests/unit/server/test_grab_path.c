@@ -598,7 +598,9 @@ static void test_busy_when_the_queue_is_full(void **state)
 
     (void)state;
     f->conf.limits_grab_per_s = 100000;
+    f->conf.shed_grab_wait_ms = 0;
     limiter_reload(f->w.limiter);
+    grab_path_slice(f->w.grabs, rr_mono_us(f->w.clock));
     while (f->conns[0].sent_n == 0 && n < 20000)
         grab(0, ++n, 0, false);
     /* One call of 128 on its way, 8,192 wait. */
@@ -609,6 +611,39 @@ static void test_busy_when_the_queue_is_full(void **state)
     assert_int_equal(grab_path_inflight(f->w.grabs), 128 + 8192);
     assert_int_equal(f->people[0]->account->grabs, n);
     assert_int_equal(f->people[0]->account->grabs_failed, 1);
+}
+
+/* More than the worker answers in time; one that may have been granted has room left, at every level of shedding. */
+static void test_busy_when_too_many_wait(void **state)
+{
+    struct unpack_value body;
+    uint32_t n = 0;
+
+    (void)state;
+    f->conf.limits_grab_per_s = 100000;
+    f->conf.shed_grabs_least = 10;
+    limiter_reload(f->w.limiter);
+    grab_path_slice(f->w.grabs, rr_mono_us(f->w.clock));
+    while (f->conns[0].sent_n == 0 && n < 100)
+        grab(0, ++n, 0, false);
+    assert_int_equal(n, 11);
+    body = assert_reply(0, 0, n, RESULT_BUSY);
+    assert_true(wire_int(&body, "retry_after_ms") >= 200);
+    assert_int_equal(grab_path_inflight(f->w.grabs), 10);
+    assert_true(grab_path_slice(f->w.grabs, rr_mono_us(f->w.clock) + 100 * MS));
+    f->w.shed.level = SHED_GRABS;
+    grab(0, ++n, 0, true);
+    assert_frames(0, 1);
+    assert_int_equal(grab_path_inflight(f->w.grabs), 11);
+    f->conf.shed_grabs_least = 1000;
+    grab_path_slice(f->w.grabs, rr_mono_us(f->w.clock) + 200 * MS);
+    grab(0, ++n, 0, false); /* there is room, but the worker is under pressure */
+    body = assert_reply(0, 1, n, RESULT_BUSY);
+    assert_in_range(wire_int(&body, "retry_after_ms"), 1000, 1999);
+    f->w.shed.level = SHED_COMMANDS;
+    grab(0, ++n, 0, false);
+    assert_frames(0, 2);
+    assert_int_equal(grab_path_inflight(f->w.grabs), 12);
 }
 
 static void test_forgotten_rain(void **state)
@@ -680,6 +715,7 @@ int main(void)
         TEST(test_sold_out_from_memory_only_without_again),
         TEST(test_after_the_end),
         TEST(test_busy_when_the_queue_is_full),
+        TEST(test_busy_when_too_many_wait),
         TEST(test_forgotten_rain),
         TEST(test_given_up_after_a_minute),
         TEST(test_destroyed_with_everything_open),
