@@ -59,8 +59,8 @@ static const struct row rows[] = {
     {MSG_AUDIT, on_audit, NEEDS_ROOM | ANCHOR},
     {MSG_TEMPLATES, on_templates, NEEDS_ROOM | ANCHOR},
     {MSG_CHECK, on_check, NEEDS_ROOM | ANCHOR},
-    {MSG_FU_CREATE, on_fu_create, NEEDS_ROOM | ANCHOR},
-    {MSG_FU_CANCEL, on_fu_cancel, NEEDS_ROOM | ANCHOR},
+    {MSG_FU_CREATE, on_fu_create, NEEDS_ROOM | ANCHOR | KEPT},
+    {MSG_FU_CANCEL, on_fu_cancel, NEEDS_ROOM | ANCHOR | KEPT},
 };
 static_assert(RR_COUNTOF(rows) == MSG_C2S_COUNT, "every client message needs one dispatch row");
 
