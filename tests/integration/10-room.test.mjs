@@ -307,10 +307,9 @@ test("the API's push is checked", async () => {
 test("sockets that vanish without a close are forgotten", async () => {
   const connections = async () =>
     Number(/^redrain_connections (\d+)$/m.exec(await (await fetch(`${stack.adminUrl}/metrics`)).text())[1]);
-  const room = newRoom();
-  const before = await connections();
-  const clients = await crowd(room, 5, 750);
-  await until("they are counted", async () => await connections() >= before + 5);
+  await until("those of the tests before are gone", async () => await connections() === 0);
+  const clients = await crowd(newRoom(), 5, 750);
+  await until("they are counted", async () => await connections() === 5);
   for (const c of clients) c.cut();
-  await until("they are gone", async () => await connections() <= before);
+  await until("they are gone", async () => await connections() === 0);
 });
