@@ -88,12 +88,15 @@ static void env_int(const char *name, int value)
     setenv(name, text, 1);
 }
 
-static void child_exec(const struct supervisor *s, const struct child *c)
+static void child_exec(const struct supervisor *s, const struct child *c, pid_t supervisor)
 {
     sigset_t none;
 
-    /* A child never outlives its supervisor. */
+    /* A child never outlives its supervisor, also one that died before the child could ask for the signal: it would keep
+     * the port from the next. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != supervisor)
+        _exit(0);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     for (uint32_t i = 0; i < s->n; i++) {
@@ -117,6 +120,7 @@ static void child_exec(const struct supervisor *s, const struct child *c)
 
 static void child_start(struct supervisor *s, struct child *c)
 {
+    pid_t supervisor = getpid();
     pid_t pid = -1;
 
     c->started_us = now_us();
@@ -129,7 +133,7 @@ static void child_start(struct supervisor *s, struct child *c)
     }
     pid = fork();
     if (pid == 0)
-        child_exec(s, c);
+        child_exec(s, c, supervisor);
     if (pid < 0) {
         log_error("fork_failed", "%s", strerror(errno));
         c->restart_at_us = c->started_us + RESTART_MAX_MS * 1000;
