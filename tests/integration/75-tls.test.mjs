@@ -28,7 +28,7 @@ before(async () => {
   second = makeCertificate(authority, "second", {days: 30, rsa: 2048}); // another kind of key, too
   stack = await startStack({workers: 2, conf: {
     "server.tls_cert_file": join(dir, "cert.pem"), "server.tls_key_file": join(dir, "key.pem"),
-    "limits.grab_per_s": 1000, "limits.command_per_s": 1000,
+    "limits.grab_per_s": 1000, "limits.command_per_s": 1000, "limits.queue_bytes": 16777216,
   }, server: false});
   install(first);
   await stack.startServer();
