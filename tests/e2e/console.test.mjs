@@ -426,17 +426,16 @@ test("console: connection and its delay are shown, a lost one comes back, errors
   await c.page.waitForSelector('[data-testid="connection"][data-state="waiting"]');
   await connected(c);
   stage.answers.EXTEND = () => ({result: RESULT.CONFLICT, reason: "it is over"});
-  const extend = async () => {
+  const extendSays = async (error) => {
     await c.byTest("extend").click();
     await c.byTest("ask-yes").click();
-    await until("an error", async () => (await text(c, "action-error")) !== "");
-    return text(c, "action-error");
+    await until(`the error ${error}`, async () => error.test(await text(c, "action-error")));
   };
   await state(c, "OPEN");
-  assert.match(await extend(), /冲突.*it is over.*看看上面的最新状态/);
+  await extendSays(/冲突.*it is over.*看看上面的最新状态/);
   await c.byTest("lang").click();
   stage.answers.EXTEND = () => ({result: RESULT.UNAVAILABLE});
-  assert.match(await extend(), /unavailable.*press again: nothing happens twice/i);
+  await extendSays(/unavailable.*press again: nothing happens twice/i);
 });
 
 test("console: English is complete", async () => {
