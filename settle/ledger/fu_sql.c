@@ -1,10 +1,9 @@
 /* fu_sql.c - reading campaigns and users, and the statements several steps share. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "fu_impl.h"
+#include "rain_rules.h"
 
 #define FU_SELECT                                                                                  \
     "SELECT code, room_id, sender_id, anchor_id, state, pool, split, winners_max, winners,"        \
@@ -207,18 +206,6 @@ enum rr_err ledger_fu_mine(struct ledger *l, const char *code, int64_t user_id, 
 
 enum rr_err ledger_fu_winners(struct ledger *l, const char *code, int64_t **ids, uint32_t *n)
 {
-    struct db_rows rows = {.cols = 0};
-    enum rr_err err = db_open(l->db);
-
-    *ids = NULL;
-    *n = 0;
-    if (!err)
-        err = db_select(l->db, "SELECT user_id FROM fu_join WHERE code = ? ORDER BY user_id",
-                        DB_ARGS(db_str(code)), &rows);
-    if (!err && rows.n)
-        *ids = rr_xcalloc(rows.n, sizeof(**ids));
-    for (uint32_t i = 0; !err && i < rows.n; i++)
-        (*ids)[(*n)++] = db_i64(&rows, i, 0);
-    db_rows_fini(&rows);
-    return err;
+    return ledger__user_ids(l, "SELECT user_id FROM fu_join WHERE code = ? ORDER BY user_id", code,
+                            ids, n);
 }

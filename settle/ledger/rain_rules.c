@@ -94,7 +94,8 @@ enum rr_err ledger__rain_rules(struct ledger *l, const struct rain_info *r)
     return err ? err : arm(l, r);
 }
 
-enum rr_err ledger_rain_users(struct ledger *l, const char *code, int64_t **ids, uint32_t *n)
+enum rr_err ledger__user_ids(struct ledger *l, const char *sql, const char *code, int64_t **ids,
+                             uint32_t *n)
 {
     struct db_rows rows = {.cols = 0};
     enum rr_err err = db_open(l->db);
@@ -102,12 +103,17 @@ enum rr_err ledger_rain_users(struct ledger *l, const char *code, int64_t **ids,
     *ids = NULL;
     *n = 0;
     if (!err)
-        err = db_select(l->db, "SELECT user_id FROM rp_rain_user WHERE code = ? ORDER BY user_id",
-                        DB_ARGS(db_str(code)), &rows);
+        err = db_select(l->db, sql, DB_ARGS(db_str(code)), &rows);
     if (!err && rows.n)
         *ids = rr_xcalloc(rows.n, sizeof(**ids));
     for (uint32_t i = 0; !err && i < rows.n; i++)
         (*ids)[(*n)++] = db_i64(&rows, i, 0);
     db_rows_fini(&rows);
     return err;
+}
+
+enum rr_err ledger_rain_users(struct ledger *l, const char *code, int64_t **ids, uint32_t *n)
+{
+    return ledger__user_ids(l, "SELECT user_id FROM rp_rain_user WHERE code = ? ORDER BY user_id",
+                            code, ids, n);
 }

@@ -12,5 +12,8 @@ enum {
 
 /* Inside the create transaction, after the row: caps, budget, named users, the tasks that start and expire it. */
 RR_MUST_CHECK enum rr_err ledger__rain_rules(struct ledger *l, const struct rain_info *r);
+/* The ids that sql, a literal with one ? for the code, selects: in its order, the caller's to free, NULL for none. */
+RR_MUST_CHECK enum rr_err ledger__user_ids(struct ledger *l, const char *sql, const char *code,
+                                           int64_t **ids, uint32_t *n);
 
 #endif
