@@ -113,3 +113,20 @@ int64_t grant_record_version(struct rr_slice bytes)
         return 0;
     return version;
 }
+
+bool grant_record_place(struct rr_slice bytes, struct record_place *out)
+{
+    struct unpack_value map;
+    uint32_t v = 0;
+
+    *out = (struct record_place){.shard = -1, .packet_no = -1};
+    if (unpack_scan(bytes, RR_DEPTH_MAX) || unpack_next(&bytes, &map) || map.type != UNPACK_MAP ||
+        !text_read(&map, "code", out->code, sizeof(out->code)) ||
+        !token_ok(out->code, sizeof(out->code)))
+        return false;
+    if (u32_read(&map, "shard", &v) && v < RR_SHARDS_MAX)
+        out->shard = v;
+    if (u32_read(&map, "packet_no", &v) && v < RR_PACKETS_MAX)
+        out->packet_no = v;
+    return true;
+}

@@ -192,6 +192,17 @@ static enum rr_err conflicts(struct planning *p)
     return err;
 }
 
+/* Somebody's win, most likely, and nobody can say here that it is worth nothing: "all" does not mean it. */
+static void not_for_us(struct planning *p, struct repair_entry *e)
+{
+    e->undecided = e->undecided || strcmp(p->ask->reject, "all") == 0;
+    if (e->undecided)
+        repair__note(p,
+                     "%s: written by a newer version, a redrainctl of that version settles it;"
+                     " --reject %s is for one that nothing can read",
+                     e->claim, e->claim);
+}
+
 static enum rr_err dead(struct planning *p)
 {
     struct db_rows rows = {.cols = 0};
@@ -228,6 +239,13 @@ static enum rr_err dead(struct planning *p)
             snprintf(e->finding, sizeof(e->finding), "rp_dead %" PRId64 " (%.*s): not readable",
                      e->dead_id, (int)reason.len, reason.p);
         err = propose(p, e, readable ? &w : NULL);
+        if (!readable && grant_record_version(db_text(&rows, i, 2)) > RR_RECORD_VERSION)
+            not_for_us(p, e);
+        /* It only came before the program that can read it: the settler of today would not ask. */
+        if (!err && readable && rr_slice_eq_str(reason, "newer_version") &&
+            e->kind == REPAIR_GRANT && p->shards[w.shard].closed &&
+            strcmp(rec.rid, p->shards[w.shard].rid) == 0)
+            e->undecided = false;
     }
     db_rows_fini(&rows);
     return err;

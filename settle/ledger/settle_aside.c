@@ -1,4 +1,7 @@
 /* settle_aside.c - what is not paid is kept whole, once: the same record read again adds no second row. */
+#include <string.h>
+
+#include "protocol/record.h"
 #include "settle_job.h"
 
 struct origin {
@@ -56,11 +59,30 @@ static enum rr_err put_conflict(struct ledger *l, const struct settle_job *job,
         NULL);
 }
 
+/* What a newer program wrote is somebody's win that cannot be read here: its rain waits for it. Other bytes that are no record say
+ * nothing that could be believed. */
+static bool place_of(const struct settle_item *item, struct record_place *out)
+{
+    const struct grant_record *r = &item->rec;
+
+    if (!item->decoded)
+        return grant_record_version(item->raw) > RR_RECORD_VERSION &&
+               grant_record_place(item->raw, out) && rain_code_valid(rr_slice_str(out->code));
+    *out = (struct record_place){.shard = r->shard, .packet_no = r->packet_no};
+    memcpy(out->code, r->code, sizeof(out->code));
+    return rain_code_valid(rr_slice_str(r->code));
+}
+
+static struct db_arg int_or_null(int64_t v)
+{
+    return v < 0 ? db_null() : db_int(v);
+}
+
 static enum rr_err put_dead(struct ledger *l, const struct settle_job *job,
                             const struct settle_entry *e, int64_t now_ms, bool parked)
 {
-    const struct grant_record *r = &e->item->rec;
-    bool whole = e->item->decoded && rain_code_valid(rr_slice_str(r->code));
+    struct record_place r;
+    bool whole = place_of(e->item, &r);
     struct origin at = origin_of(job, e);
     struct db_arg raw = db_bytes(e->item->raw.p, e->item->raw.len);
     uint64_t affected = 0;
@@ -69,10 +91,10 @@ static enum rr_err put_dead(struct ledger *l, const struct settle_job *job,
         "INSERT INTO rp_dead (topic, part, offs, code, shard, packet_no, reason, state, raw,"
         " created_at) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM DUAL WHERE NOT EXISTS"
         " (SELECT 1 FROM rp_dead WHERE topic <=> ? AND part <=> ? AND raw = ?)",
-        DB_ARGS(at.topic, at.part, at.offs, whole ? db_str(r->code) : db_null(),
-                whole ? db_int(r->shard) : db_null(), whole ? db_int(r->packet_no) : db_null(),
-                db_str(e->now.reason), db_str(parked ? "parked" : "open"), raw, db_int(now_ms),
-                at.topic, at.part, raw),
+        DB_ARGS(at.topic, at.part, at.offs, whole ? db_str(r.code) : db_null(),
+                whole ? int_or_null(r.shard) : db_null(),
+                whole ? int_or_null(r.packet_no) : db_null(), db_str(e->now.reason),
+                db_str(parked ? "parked" : "open"), raw, db_int(now_ms), at.topic, at.part, raw),
         &affected);
 
     if (err || !parked || affected == 0)
@@ -80,7 +102,7 @@ static enum rr_err put_dead(struct ledger *l, const struct settle_job *job,
     return db_stmt(l->db,
                    "INSERT INTO rp_task (biz_id, kind, code, arg, next_at, created_at)"
                    " VALUES (CONCAT('park:', LAST_INSERT_ID()), 'park', ?, LAST_INSERT_ID(), ?, ?)",
-                   DB_ARGS(db_str(r->code), db_int(now_ms), db_int(now_ms)), NULL);
+                   DB_ARGS(db_str(r.code), db_int(now_ms), db_int(now_ms)), NULL);
 }
 
 enum rr_err settle__put_aside(struct ledger *l, const struct settle_job *job, int64_t now_ms)

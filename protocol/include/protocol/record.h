@@ -3,6 +3,7 @@
 #ifndef PROTOCOL_RECORD_H
 #define PROTOCOL_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -33,5 +34,15 @@ RR_MUST_CHECK enum rr_err grant_record_decode(struct rr_slice bytes, struct gran
 /* The version a record says it has, whether it can be read or not; 0: none. Above RR_RECORD_VERSION a newer program wrote it. Within
  * a version keys may be added: who does not know them skips them. */
 int64_t grant_record_version(struct rr_slice bytes);
+
+/* Whose packet a record is about. These three pairs mean the same in every version: a record that cannot be read still keeps its
+ * rain from ending and its packet from others. */
+struct record_place {
+    char code[RR_CODE_LEN + 1];
+    int64_t shard; /* -1: not readable */
+    int64_t packet_no;
+};
+/* False: no code in it. */
+bool grant_record_place(struct rr_slice bytes, struct record_place *out);
 
 #endif

@@ -78,6 +78,56 @@ static int64_t platform(void)
         l, "SELECT COALESCE(SUM(delta), 0) FROM account_log WHERE account_kind = 'platform'");
 }
 
+/* ---- a program of the next version: it reads records of version 2, which are those of today under another number ---- */
+
+static bool next_version;
+
+enum rr_err __real_grant_record_decode(struct rr_slice bytes, struct grant_record *out);
+enum rr_err __wrap_grant_record_decode(struct rr_slice bytes, struct grant_record *out);
+
+/* A copy whose version is another one. */
+static struct rr_slice with_version(struct rr_slice bytes, char version)
+{
+    static char copy[512];
+    static const char key[] = "version";
+    char *at = NULL;
+
+    assert_true(bytes.len < sizeof(copy));
+    memcpy(copy, bytes.p, bytes.len);
+    at = memmem(copy, bytes.len, key, sizeof(key) - 1);
+    assert_non_null(at);
+    at[sizeof(key) - 1] = version;
+    return rr_slice_of(copy, bytes.len);
+}
+
+enum rr_err __wrap_grant_record_decode(struct rr_slice bytes, struct grant_record *out)
+{
+    if (next_version && grant_record_version(bytes) == RR_RECORD_VERSION + 1)
+        bytes = with_version(bytes, RR_RECORD_VERSION);
+    return __real_grant_record_decode(bytes, out);
+}
+
+/* To the settler of today. */
+static void newer_record(const struct rain_info *r, uint32_t no, int64_t user_id, uint32_t seq)
+{
+    struct settle_item item = item_at(l, r, 0, no, user_id, seq, 0);
+    struct settle_batch b = {.topic = TOPIC, .items = &item, .n = 1, .next_offset = 1};
+    struct settle_outcome o = {.settled = 0};
+    struct rr_buf raw = {0};
+    int64_t sql_offset = 0;
+
+    assert_int_equal(grant_record_encode(&item.rec, &raw), RR_OK);
+    item = (struct settle_item){
+        .raw = with_version(rr_slice_of(raw.p, raw.len), RR_RECORD_VERSION + 1)};
+    assert_int_equal(ledger_offset_move(l, TOPIC, 0, LEDGER_NO_OFFSET, 0), RR_OK);
+    assert_int_equal(ledger_settle(l, &b, &o, &sql_offset), RR_OK);
+    assert_int_equal(o.dead, 1);
+    settle_outcome_fini(&o);
+    rr_buf_fini(&raw);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_dead WHERE reason = 'newer_version'"),
+                     1);
+}
+
 static void record(const struct rain_info *r, uint32_t no, int64_t user_id, uint32_t seq,
                    const char *rid, int64_t add_fen)
 {
@@ -245,6 +295,82 @@ static void dead_records_are_paid_or_closed(void **state)
     assert_int_equal(balance_of(l, 1), rain_amount(l, &r, 0, 0) + 5);
     goes_on(&r, RAIN_SETTLED);
     assert_clean();
+    end();
+}
+
+static void assert_note(const struct repair_ask *ask, const char *text)
+{
+    struct repair_plan p;
+
+    assert_int_equal(repair_plan(l, ask, &p), RR_OK);
+    assert_non_null(strstr(p.notes, text));
+    repair_plan_fini(&p);
+}
+
+/* Only the record knows of the win: its packet stays whose it is until somebody comes who can read it. */
+static void a_newer_record_is_settled_by_the_newer_program(void **state)
+{
+    struct repair_ask ask;
+    struct rain_info r;
+    struct pool_grant g;
+
+    (void)state;
+    begin();
+    r = started(100000, 2, 1, 1);
+    fake_grab(&f, r.code, 0, 1, &g);
+    fake_at(&f, r.code, 0)->grants[0].user_id = 0;
+    newer_record(&r, 0, 1, 0);
+    close_now(&r, RAIN_CLOSING);
+    run_due(100000);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_grant"), 0); /* nor void */
+    /* Who cannot read it can neither pay it, nor close it among all others. */
+    ask = ask_of(r.code);
+    ask.accept = "all";
+    ask.reject = "all";
+    apply(&ask, "close-rejected?", 0);
+    assert_note(&ask, "newer version");
+    ask.reject = "d1"; /* forged, and read by nobody */
+    assert_plan(&ask, "close-rejected");
+    goes_on(&r, RAIN_CLOSING);
+    next_version = true;
+    ask = ask_of(r.code);
+    apply(&ask, "grant", 1);
+    assert_int_equal(balance_of(l, 1), rain_amount(l, &r, 0, 0));
+    assert_plan(&ask, "");
+    run_due(100000);
+    goes_on(&r, RAIN_SETTLED);
+    assert_int_equal(balance_of(l, 1), rain_amount(l, &r, 0, 0));
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_grant"), 1);
+    assert_clean();
+    next_version = false;
+    end();
+}
+
+/* The close pays what the users hash has; the record is one more copy of it. */
+static void a_newer_record_that_was_paid_at_the_close_is_not_paid_again(void **state)
+{
+    struct repair_ask ask;
+    struct rain_info r;
+    struct pool_grant g;
+
+    (void)state;
+    begin();
+    r = started(100000, 2, 1, 1);
+    fake_grab(&f, r.code, 0, 1, &g);
+    newer_record(&r, 0, 1, 0);
+    close_now(&r, RAIN_CLOSING);
+    run_due(100000);
+    assert_int_equal(balance_of(l, 1), rain_amount(l, &r, 0, 0));
+    assert_int_equal(ledger_rain_get(l, r.code, &r), RR_OK);
+    assert_int_equal(r.status, RAIN_CLOSING);
+    next_version = true;
+    ask = ask_of(r.code);
+    apply(&ask, "close-paid", 1);
+    run_due(100000);
+    goes_on(&r, RAIN_SETTLED);
+    assert_int_equal(balance_of(l, 1), rain_amount(l, &r, 0, 0));
+    assert_clean();
+    next_version = false;
     end();
 }
 
@@ -525,6 +651,8 @@ int main(void)
         cmocka_unit_test(a_told_win_is_paid_by_the_platform_once),
         cmocka_unit_test(what_is_in_the_books_is_only_closed),
         cmocka_unit_test(dead_records_are_paid_or_closed),
+        cmocka_unit_test(a_newer_record_is_settled_by_the_newer_program),
+        cmocka_unit_test(a_newer_record_that_was_paid_at_the_close_is_not_paid_again),
         cmocka_unit_test(the_users_hash_is_compared),
         cmocka_unit_test(a_missing_refund_is_made),
         cmocka_unit_test(a_void_without_refund_is_refunded),

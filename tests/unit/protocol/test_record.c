@@ -181,6 +181,37 @@ static void decode_key_twice_is_malformed(void **state)
     rr_buf_fini(&b);
 }
 
+static void the_place_of_a_record_of_any_version_is_readable(void **state)
+{
+    struct record_place at;
+    struct rr_buf b = {0};
+
+    (void)state;
+    pack_map(&b, 4);
+    pack_kv_int(&b, "version", RR_RECORD_VERSION + 1);
+    pack_kv_str(&b, "code", sample().code);
+    pack_kv_int(&b, "shard", 1);
+    pack_kv_int(&b, "packet_no", 41);
+    assert_true(grant_record_place(rr_slice_of(b.p, b.len), &at));
+    assert_string_equal(at.code, sample().code);
+    assert_int_equal(at.shard, 1);
+    assert_int_equal(at.packet_no, 41);
+    assert_false(grant_record_place(rr_slice_of(b.p, b.len - 1), &at));
+    b.len = 0;
+    pack_map(&b, 3);
+    pack_kv_str(&b, "code", sample().code);
+    pack_kv_int(&b, "shard", RR_SHARDS_MAX);
+    pack_kv_str(&b, "packet_no", "41");
+    assert_true(grant_record_place(rr_slice_of(b.p, b.len), &at));
+    assert_int_equal(at.shard, -1);
+    assert_int_equal(at.packet_no, -1);
+    b.len = 0;
+    pack_map(&b, 1);
+    pack_kv_str(&b, "code", "no;code");
+    assert_false(grant_record_place(rr_slice_of(b.p, b.len), &at));
+    rr_buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +223,7 @@ int main(void)
         cmocka_unit_test(encode_into_small_buffer_is_too_big),
         cmocka_unit_test(decode_truncated_or_trailing_is_malformed),
         cmocka_unit_test(decode_key_twice_is_malformed),
+        cmocka_unit_test(the_place_of_a_record_of_any_version_is_readable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
