@@ -15,9 +15,9 @@
 
 enum { EXIT_CODE = 99, NAME_MAX_BYTES = 64 };
 
-enum action { ACTION_KILL, ACTION_STOP, ACTION_EXIT, ACTION_ERROR, ACTION_COUNT };
+enum action { ACTION_KILL, ACTION_STOP, ACTION_EXIT, ACTION_ERROR, ACTION_HANG, ACTION_COUNT };
 
-static const char *const action_names[ACTION_COUNT] = {"kill", "stop", "exit", "error"};
+static const char *const action_names[ACTION_COUNT] = {"kill", "stop", "exit", "error", "hang"};
 
 static const char *const names[RR_FAIL_COUNT] = {
 #define X(id, name, row, where) name,
@@ -181,6 +181,9 @@ bool rr_fail_hit(enum rr_fail id)
     case ACTION_KILL: kill(getpid(), SIGKILL); break;
     case ACTION_STOP: kill(getpid(), SIGSTOP); break;
     case ACTION_EXIT: _exit(EXIT_CODE);
+    case ACTION_HANG:
+        for (;;)
+            pause();
     default: break;
     }
     return a.action == ACTION_ERROR;

@@ -2,8 +2,10 @@
 
 #include "admin_http.h"
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "canary.h"
+#include "child_end.h"
 #include "conf_share.h"
 #include "supervisor.h"
 #include "sweeper.h"
@@ -266,6 +268,7 @@ static enum rr_err admin_wire(struct admin *a, int listen_fd)
 
 static void admin_stop(struct admin *a)
 {
+    child_end_begin();
     uv_timer_stop(&a->tick);
     uv_close((uv_handle_t *)&a->tick, NULL);
     uv_close((uv_handle_t *)&a->sigterm, NULL);
@@ -274,6 +277,7 @@ static void admin_stop(struct admin *a)
     uv_close((uv_handle_t *)&a->sighup, NULL);
     /* Jobs end first (a sweep may still submit its deletes, which are refused), then their answers
      * have nowhere to go. */
+    rr_fail(ADMIN_ENDS);
     db_pool_destroy(a->db);
     producer_destroy(a->producer, DRAIN_KAFKA_MS);
     admin_http_close(a->http);
@@ -307,6 +311,7 @@ int admin_main(struct rr_conf *conf, int listen_fd, struct rr_metrics_mapping *m
     }
     a->metrics->pid = (int64_t)getpid();
     a->parent = getppid();
+    child_orphan_watch();
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the supervisor says when to leave */
     uv_timer_init(&a->loop, &a->tick);
     uv_signal_init(&a->loop, &a->sigterm);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conf_check.h"
@@ -94,7 +95,8 @@ static void child_exec(const struct supervisor *s, const struct child *c, pid_t 
 
     /* A child never outlives its supervisor, also one that died before the child could ask for the signal: it would keep
      * the port from the next. */
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    rr_fail(CHILD_FORKED);
+    prctl(PR_SET_PDEATHSIG, CHILD_ORPHAN_SIGNAL);
     if (getppid() != supervisor)
         _exit(0);
     sigemptyset(&none);

@@ -12,6 +12,9 @@
 /* From the admin child, by sigqueue(): the worker of the slot in the value leaves, another one follows. */
 #define SUPERVISOR_DRAIN_SIGNAL (SIGRTMIN + 1)
 
+/* From the kernel, to each child when the supervisor died: child_end.h. */
+#define CHILD_ORPHAN_SIGNAL (SIGRTMIN + 2)
+
 /* SIGUSR2: upgrade.h. Runs until SIGTERM or SIGINT (once: everybody is asked to leave, twice: at once, three times:
  * killed). argv is this program's, passed to the children. */
 int supervisor_main(struct rr_conf *conf, int argc, char **argv);

@@ -1,7 +1,9 @@
 #include "worker.h"
 
 #include "base/alloc.h"
+#include "base/fail.h"
 #include "base/log.h"
+#include "child_end.h"
 #include "conf_share.h"
 #include "handlers.h"
 #include "rain_watch.h"
@@ -432,6 +434,7 @@ static void worker_start(struct worker *w)
 
 static void worker_stop(struct worker *w)
 {
+    child_end_begin();
     uv_timer_stop(&w->tick);
     uv_close((uv_handle_t *)&w->tick, NULL);
     uv_close((uv_handle_t *)&w->fanout, NULL);
@@ -439,6 +442,7 @@ static void worker_stop(struct worker *w)
     uv_close((uv_handle_t *)&w->sigusr1, NULL);
     uv_close((uv_handle_t *)&w->sigusr2, NULL);
     uv_close((uv_handle_t *)&w->sighup, NULL);
+    rr_fail(WORKER_ENDS);
     producer_destroy(w->producer, DRAIN_KAFKA_MS);
     grab_path_tick(w->grabs); /* deletes outbox entries that were reported meanwhile */
     /* Before the store: nothing may be asked of it any more. What its scripts still grant waits in
@@ -486,6 +490,7 @@ int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics
                                                        .metrics = metrics});
     w->offset_rtt_us = INT64_MAX;
     w->parent = getppid();
+    child_orphan_watch();
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the supervisor says when to leave */
     ledger_global_init();
     uv_loop_init(&w->loop);

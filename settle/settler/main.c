@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/conf.h"
+#include "base/deadline.h"
 #include "base/log.h"
 #include "base/privileges.h"
-#include "deadline.h"
 #include "settler/settler.h"
 
 /* A batch under way may wait for the database as long as its deadline, twice; far more is a hang. */
@@ -21,7 +21,7 @@ static void on_signal(int sig)
 {
     (void)sig;
     atomic_store(&stop, true);
-    deadline_set(END_MS);
+    rr_deadline_set(END_MS);
 }
 
 static void on_hup(int sig)

@@ -4,7 +4,8 @@
  * release); elsewhere the macros are nothing and no name of theirs is in a binary.
  *
  *   REDRAIN_FAIL=name[:nth][:action]   the nth time (default 1) this process comes by; action: kill (SIGKILL, the default),
- *                                      stop (SIGSTOP), exit (_exit(99)), error (where the call site can fail)
+ *                                      stop (SIGSTOP), exit (_exit(99)), error (where the call site can fail), hang (this
+ *                                      thread waits for ever; signals are served)
  *   REDRAIN_FAIL_ONCE=/path            only in the process that makes this file, so that its successor lives on
  *   REDRAIN_FAIL_DIR=/dir              armed while running: the file /dir/name holds "nth action" and is renamed to
  *                                      /dir/name.hit by the process it hits, which writes its id there first

@@ -59,6 +59,9 @@
     X(RECOVER_REFILLED,       "recover.refilled",       "recover",   "one more pool is filled again")                  \
     X(RECOVER_REOPENED,       "recover.reopened",       "recover",   "the room was told, the fence stands in SQL")     \
     X(RECOVER_DONE,           "recover.done",           "recover",   "the fence has ended, the task is not done")      \
+    X(CHILD_FORKED,           "child.forked",           "process",   "a child that did not yet tie itself to its supervisor") \
+    X(WORKER_ENDS,            "worker.ends",            "process",   "a worker left, its libraries clean up")          \
+    X(ADMIN_ENDS,             "admin.ends",             "process",   "the admin child left, its libraries clean up")   \
     X(FU_CREATE_BEFORE_COMMIT, "fu.create.before_commit", "fu",        "the pool's money is about to be taken")        \
     X(FU_CREATE_AFTER_COMMIT,  "fu.create.after_commit", "fu",        "a campaign is in SQL, nobody was told")         \
     X(FU_DRAW_BEFORE_COMMIT,   "fu.draw.before_commit", "fu",        "a card's statements ran, no COMMIT")             \

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "deadline.h"
+#include "base/deadline.h"
 
 static int status_of(void (*child)(void))
 {
@@ -28,14 +28,14 @@ static int status_of(void (*child)(void))
 static void hangs(void)
 {
     close(STDERR_FILENO);
-    deadline_set(20);
+    rr_deadline_set(20);
     for (;;)
         pause();
 }
 
 static void ends_by_itself(void)
 {
-    deadline_set(60000);
+    rr_deadline_set(60000);
 }
 
 static void who_hangs_is_ended(void **state)
