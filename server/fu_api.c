@@ -48,6 +48,7 @@ static json_t *campaign_json(const struct fu_job *j)
         (json_int_t)c->spec.share_at_ms, "ended_at", (json_int_t)c->ended_at_ms);
     json_object_set_new(o, "text", json_string(c->spec.text));
     json_object_set_new(o, "rain", c->rain_code[0] ? json_string(c->rain_code) : json_null());
+    json_object_set_new(o, "reason", c->reason[0] ? json_string(c->reason) : json_null());
     json_object_set_new(o, "weights", five(c->spec.weight));
     json_object_set_new(o, "stock", five(c->spec.stock));
     json_object_set_new(o, "left", five(c->left));

@@ -20,7 +20,7 @@ static void build_mine(struct worker *w, const struct fu_job *j, struct rr_buf *
 {
     const struct fu_campaign *c = &j->campaign;
 
-    msg_reply_begin(b, j->req_id, RESULT_OK, 20 + 2 * (uint32_t)j->anchor);
+    msg_reply_begin(b, j->req_id, RESULT_OK, 21 + 2 * (uint32_t)j->anchor);
     pack_kv_str(b, "code", c->code);
     pack_kv_str(b, "state", fu_state_name(c->state));
     pack_kv_str(b, "text", c->spec.text);
@@ -37,6 +37,10 @@ static void build_mine(struct worker *w, const struct fu_job *j, struct rr_buf *
         pack_kv_str(b, "rain", c->rain_code);
     else
         pack_kv_nil(b, "rain");
+    if (c->reason[0])
+        pack_kv_str(b, "reason", c->reason);
+    else
+        pack_kv_nil(b, "reason");
     pack_five(b, "weights", c->spec.weight);
     pack_five(b, "held", j->user.held);
     pack_kv_int(b, "day", j->user.day);
@@ -86,6 +90,19 @@ static void build(struct worker *w, const struct fu_job *j, struct rr_buf *b)
     }
 }
 
+/* What was done now; an answer that is given again counts nothing. */
+static void count(struct rr_metrics *m, const struct fu_job *j)
+{
+    if (j->err)
+        return;
+    if (j->kind == FU_JOB_DRAW)
+        rr_metric_add(&m->fu_cards_total, 1);
+    else if (j->kind == FU_JOB_GIVE)
+        rr_metric_add(&m->fu_gifts_total, 1);
+    else if (j->kind == FU_JOB_JOIN)
+        rr_metric_add(&m->fu_joins_total, 1);
+}
+
 static void answer(struct fu_job *j)
 {
     struct worker *w = j->owner;
@@ -93,6 +110,7 @@ static void answer(struct fu_job *j)
     struct refusal why = {.field = j->field, .reason = fu_job_reason(j)};
     struct rr_buf b = {0};
 
+    count(w->metrics, j);
     if (!s)
         return;
     if (j->err != RR_OK && j->err != RR_DUPLICATE) {

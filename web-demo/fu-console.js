@@ -68,7 +68,8 @@ export function fuConsole(client, room) {
 
   function drawRunning(now) {
     const seconds = now === null ? 0 : Math.max(0, Math.ceil((campaign.share_at - now) / 1000));
-    const over = {SHARED: t("fu.shared", {n: campaign.winners, pool: money(campaign.pool)}), GIVEN_BACK: t("fu.back"), SHARING: t("fu.sharing")};
+    const over = {SHARED: t("fu.shared", {n: campaign.winners, pool: money(campaign.pool)}), GIVEN_BACK: t("fu.back"),
+      FAILED: t("fu.c.failed", {why: plain(campaign.reason ?? "", 64)}), SHARING: t("fu.sharing")};
     setText(byId("fuc-state"), over[campaign.state] ?? t("fu.c.running"));
     setText(byId("fuc-pool-now"), `${t("fu.pool")} ${money(campaign.pool)}`);
     setText(byId("fuc-left-now"), campaign.state === "OPEN" ? `${t("fu.shareIn")} ${minutes(seconds)}` : "–");

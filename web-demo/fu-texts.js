@@ -30,6 +30,8 @@ export const FU_TEXTS = Object.freeze({
   "fu.shared": ["已开奖，{n} 人瓜分 {pool}", "Shared: {pool} among {n}"],
   "fu.sharing": ["正在开奖", "Sharing now"],
   "fu.back": ["没有人集齐，奖池已退回", "Nobody had all five, the pool went back"],
+  "fu.failed": ["奖池未能发出，已退回发起人", "The pool could not be shared and went back to the sender"],
+  "fu.c.failed": ["奖池未能发出（{why}），已退回钱包", "The pool could not be shared ({why}) and is back in your wallet"],
   "fu.openPacket": ["关闭本页，点红包领取你的一份，24 小时内有效", "Close this and open your packet, within 24 hours"],
   "fu.give": ["送一张给好友", "Give one to a friend"],
   "fu.giveCard": ["福卡", "Card"],

@@ -96,6 +96,7 @@ export function fuPanel(client, room) {
   function endText() {
     const c = model.campaign;
     if (c.state === "GIVEN_BACK") return t("fu.back");
+    if (c.state === "FAILED") return t("fu.failed");
     if (c.state === "SHARED") return `${t("fu.shared", {n: c.winners, pool: money(c.pool)})} ${model.joined ? t("fu.openPacket") : ""}`;
     if (!model.isRunning(now())) return t("fu.sharing");
     return model.joined ? t("fu.isIn") : model.missing ? t("fu.missing", {n: model.missing}) : "";

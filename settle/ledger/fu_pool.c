@@ -176,6 +176,15 @@ static enum rr_err set_state(struct ledger *l, const char *code, enum fu_state s
         DB_ARGS(db_int(state), db_int(ledger__now_ms()), db_int(keeps_room), db_str(code)), NULL);
 }
 
+/* Everything the pool's account holds, in the transaction that says so. */
+static enum rr_err give_back(struct ledger *l, const struct fu_campaign *c)
+{
+    int64_t after_fen = 0;
+    enum rr_err err = ledger__wallet_add(l, c->spec.sender_id, c->spec.pool_fen, &after_fen);
+
+    return err ? err : write_legs(l, c, "fu_back", -c->spec.pool_fen, after_fen);
+}
+
 struct fu_close {
     const char *code;
     bool cancel;
@@ -186,7 +195,6 @@ static enum rr_err close_tx(struct ledger *l, void *arg)
 {
     const struct fu_close *k = arg;
     struct fu_campaign *c = k->out;
-    int64_t after_fen = 0;
     enum rr_err err = fu__read(l, k->code, true, c);
 
     if (err)
@@ -198,11 +206,8 @@ static enum rr_err close_tx(struct ledger *l, void *arg)
     c->state = c->winners ? FU_SHARING : FU_GIVEN_BACK;
     c->ended_at_ms = ledger__now_ms();
     err = set_state(l, c->code, c->state, c->winners > 0);
-    if (!err && c->winners == 0) {
-        err = ledger__wallet_add(l, c->spec.sender_id, c->spec.pool_fen, &after_fen);
-        if (!err)
-            err = write_legs(l, c, "fu_back", -c->spec.pool_fen, after_fen);
-    }
+    if (!err && c->winners == 0)
+        err = give_back(l, c);
     if (!err && k->cancel)
         err = task_drop(l, "fu", c->code);
     if (!err)
@@ -219,6 +224,51 @@ enum rr_err ledger_fu_close(struct ledger *l, const char *code, bool cancel,
     if (!err)
         rr_fail(FU_CLOSE_AFTER_COMMIT);
     if (!err || err == RR_DUPLICATE || err == RR_CONFLICT) {
+        enum rr_err read = fu__read_cards(l, out);
+
+        err = read ? read : err;
+    }
+    return err;
+}
+
+struct fu_failure {
+    const char *code;
+    const char *reason;
+    struct fu_campaign *out;
+};
+
+/* Against a packet that is made at this moment: both want the campaign's row while it is SHARING. */
+static enum rr_err fail_tx(struct ledger *l, void *arg)
+{
+    const struct fu_failure *k = arg;
+    struct fu_campaign *c = k->out;
+    enum rr_err err = fu__read(l, k->code, true, c);
+
+    if (err)
+        return err;
+    if (c->state != FU_SHARING)
+        return RR_DUPLICATE;
+    c->state = FU_FAILED;
+    c->ended_at_ms = ledger__now_ms();
+    snprintf(c->reason, sizeof(c->reason), "%s", k->reason);
+    err = db_stmt(
+        l->db,
+        "UPDATE fu_campaign SET state = ?, ended_at = ?, open_room = NULL, end_reason = ?"
+        " WHERE code = ?",
+        DB_ARGS(db_int(c->state), db_int(c->ended_at_ms), db_str(c->reason), db_str(c->code)),
+        NULL);
+    return err ? err : give_back(l, c);
+}
+
+enum rr_err ledger_fu_fail(struct ledger *l, const char *code, const char *reason,
+                           struct fu_campaign *out)
+{
+    struct fu_failure k = {.code = code, .reason = reason, .out = out};
+    enum rr_err err = RR_BAD_REQUEST;
+
+    if (reason[0])
+        err = ledger__tx(l, fail_tx, &k);
+    if (!err || err == RR_DUPLICATE) {
         enum rr_err read = fu__read_cards(l, out);
 
         err = read ? read : err;

@@ -8,16 +8,17 @@
 #define FU_SELECT                                                                                  \
     "SELECT code, room_id, sender_id, anchor_id, state, pool, split, winners_max, winners,"        \
     " day_draws, day_gifts, share_at, text, seed, rain_req, rain_code, created_at, ended_at,"      \
-    " req_id FROM fu_campaign WHERE "
+    " req_id, end_reason FROM fu_campaign WHERE "
 
 const char *fu_state_name(enum fu_state s)
 {
     static const char *const names[] = {[FU_OPEN] = "OPEN",
                                         [FU_SHARING] = "SHARING",
                                         [FU_SHARED] = "SHARED",
-                                        [FU_GIVEN_BACK] = "GIVEN_BACK"};
+                                        [FU_GIVEN_BACK] = "GIVEN_BACK",
+                                        [FU_FAILED] = "FAILED"};
 
-    return s >= FU_OPEN && s <= FU_GIVEN_BACK ? names[s] : "?";
+    return s >= FU_OPEN && s <= FU_FAILED ? names[s] : "?";
 }
 
 void fu__account(const char *code, char out[FU_ACCOUNT_MAX])
@@ -61,6 +62,7 @@ static void row_read(const struct db_rows *r, struct fu_campaign *out)
     out->created_at_ms = db_i64(r, 0, 16);
     out->ended_at_ms = db_i64(r, 0, 17);
     ok = db_copy(r, 0, 18, s->biz_id, sizeof(s->biz_id)) && ok;
+    ok = db_copy(r, 0, 19, out->reason, sizeof(out->reason)) && ok;
     RR_ASSERT(ok); /* the columns are not wider than the fields */
 }
 

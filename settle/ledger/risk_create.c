@@ -26,7 +26,7 @@ enum rr_err ledger__risk_create(struct ledger *l, int64_t sender_id, int64_t now
                     " LEFT JOIN fu_campaign f ON f.rain_code = c.config_code WHERE c.sender_id = ?"
                     " AND c.created_at >= ? AND c.status <> ? AND f.code IS NULL)"
                     " + (SELECT COALESCE(SUM(pool), 0) FROM fu_campaign WHERE sender_id = ?"
-                    " AND created_at >= ? AND state <> 4)",
+                    " AND created_at >= ? AND state NOT IN (4, 5))",
                     DB_ARGS(db_int(sender_id), db_int(from_ms), db_int(RAIN_CANCELLED),
                             db_int(sender_id), db_int(from_ms)),
                     &rows);

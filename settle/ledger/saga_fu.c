@@ -1,4 +1,5 @@
 /* saga_fu.c - a campaign in its room: it begins, it is shared at its time as one packet for the winners, or given back. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,10 @@
 #include "fu_impl.h"
 #include "protocol/pack.h"
 #include "saga_impl.h"
+
+/* A refusal that does not depend on what is up is believed after as many tries, half a minute: programs of two versions, or options
+ * that are being changed, may disagree for a while. */
+enum { GIVE_UP_TRIES = 8 };
 
 /* The packet is ordinary from here on: opened by GRAB within a day, what nobody opens goes back to the sender. */
 static const char packet_text[] = "集五福";
@@ -25,7 +30,7 @@ static enum rr_err push_campaign(struct saga *s, const struct fu_campaign *c)
     struct rr_buf b = {0};
     enum rr_err err = RR_TOO_BIG;
 
-    pack_map(&b, 13);
+    pack_map(&b, 14);
     pack_kv_str(&b, "code", c->code);
     pack_kv_str(&b, "room", c->spec.room_id);
     pack_kv_str(&b, "state", fu_state_name(c->state));
@@ -38,6 +43,7 @@ static enum rr_err push_campaign(struct saga *s, const struct fu_campaign *c)
     pack_kv_int(&b, "day_draws", c->spec.day_draws);
     pack_kv_int(&b, "share_at", c->spec.share_at_ms);
     pack_kv_code(&b, "rain", c->rain_code);
+    pack_kv_code(&b, "reason", c->reason);
     pack_cstr(&b, "weights");
     pack_array(&b, FU_CARDS);
     for (unsigned i = 0; i < FU_CARDS; i++)
@@ -133,29 +139,59 @@ static void packet_of(const struct fu_campaign *c, const int64_t *users, uint32_
     memcpy(out->text, text, strlen(text) + 1);
 }
 
-/* Its own start task goes on with what fails after the create. */
-static enum rr_err share(struct saga *s, struct fu_campaign *c)
+/* Its own start task goes on with what fails after the create. *why: the field that was refused. */
+static enum rr_err share(struct saga *s, struct fu_campaign *c, const char **why)
 {
     struct rain_spec spec;
     struct rain_info r;
     int64_t *users = NULL;
     uint32_t n = 0;
-    const char *field = NULL;
     enum rr_err err = ledger_fu_winners(s->ledger, c->code, &users, &n);
 
     if (!err && n != c->winners)
         err = RR_CORRUPT;
     if (!err) {
         packet_of(c, users, n, &spec);
-        err = saga_send(s, &spec, &r, &field);
+        err = saga_send(s, &spec, &r, why);
     }
-    if (err == RR_BAD_REQUEST)
-        log_error("fu_not_shared", "campaign %s: %s", c->code, field ? field : "?");
     free(users);
-    if (err == RR_PENDING)
-        err = RR_OK;
-    /* Somebody else made the packet at the same moment, with other times in it. */
-    return err == RR_CONFLICT || err == RR_DUPLICATE ? RR_OK : err;
+    /* Somebody else made the packet at the same moment, with other times in it: the campaign says so then. */
+    if (!err || err == RR_PENDING || err == RR_CONFLICT || err == RR_DUPLICATE)
+        err = ledger_fu_get(s->ledger, c->code, c);
+    return !err && c->state == FU_SHARING ? RR_CONFLICT : err;
+}
+
+/* What another try at another time cannot change. RR_CONFLICT: a packet of the sender's has its biz id. A broken invariant is none of
+ * these: the money stays where it is until a person has looked. */
+static bool is_refused(enum rr_err err)
+{
+    return err == RR_BAD_REQUEST || err == RR_NOT_ELIGIBLE || err == RR_OVER_BUDGET ||
+           err == RR_TOO_BIG || err == RR_CONFLICT;
+}
+
+static enum rr_err give_up(struct saga *s, struct fu_campaign *c, enum rr_err why,
+                           const char *field)
+{
+    char reason[FU_REASON_MAX + 1];
+    enum rr_err err = RR_OK;
+
+    snprintf(reason, sizeof(reason), "%s%s%s", rr_err_name(why), field ? " " : "",
+             field ? field : "");
+    err = ledger_fu_fail(s->ledger, c->code, reason, c);
+    if (!err) {
+        log_error("fu_failed", "campaign %s: no packet for its %u winners (%s), %lld fen went back",
+                  c->code, c->winners, reason, (long long)c->spec.pool_fen);
+    }
+    return err == RR_DUPLICATE ? RR_OK : err;
+}
+
+static void count_end(const struct saga *s, const struct fu_campaign *c)
+{
+    if (!s->fu)
+        return;
+    s->fu->shared += c->state == FU_SHARED;
+    s->fu->given_back += c->state == FU_GIVEN_BACK;
+    s->fu->failed += c->state == FU_FAILED;
 }
 
 enum rr_err saga__step_fu(struct saga *s, const struct task *t, int64_t *next_at_ms)
@@ -178,15 +214,20 @@ enum rr_err saga__step_fu(struct saga *s, const struct task *t, int64_t *next_at
             return err;
     }
     if (c.state == FU_SHARING) {
-        err = share(s, &c);
-        if (!err)
-            err = ledger_fu_get(s->ledger, t->code, &c);
-        if (!err && c.state == FU_SHARING)
-            err = RR_RETRY;
+        const char *field = NULL;
+
+        err = share(s, &c, &field);
+        if (is_refused(err) && t->tries >= GIVE_UP_TRIES)
+            err = give_up(s, &c, err, field);
+        else if (is_refused(err))
+            log_error("fu_not_shared", "campaign %s, try %lld: %s%s%s", c.code, (long long)t->tries,
+                      rr_err_name(err), field ? " " : "", field ? field : "");
         if (err)
             return err;
-        rr_fail(FU_SHARED);
+        if (c.state == FU_SHARED)
+            rr_fail(FU_SHARED);
     }
+    count_end(s, &c);
     log_info("fu_ended", "campaign %s is %s, %u winners", c.code, fu_state_name(c.state),
              c.winners);
     return push_campaign(s, &c);

@@ -51,6 +51,7 @@ struct tasks {
     struct ledger *check_ledger;   /* [checker] */
     struct rr_ratelog fail_log;    /* [thread] */
     struct saga_recovery recovery; /* [thread] */
+    struct saga_fu_ends fu;        /* [thread] */
     struct totals totals;          /* [thread] */
     int64_t unindexed_at_us;       /* [thread] */
 };
@@ -148,7 +149,8 @@ static void run_steps(struct tasks *t)
                      .notify = store_sync_notify(t->store),
                      .owner = t->name,
                      .recovery = &t->recovery,
-                     .alarm_tries = t->conf->settler_alarm_tries};
+                     .alarm_tries = t->conf->settler_alarm_tries,
+                     .fu = &t->fu};
     uint32_t ran = STEPS_MAX;
     enum rr_err lost = saga_look_for_losses(&s, rr_wall_ms(rr_clock_system()));
 
@@ -173,7 +175,8 @@ static void run_unindexed(struct tasks *t)
                      .notify = store_sync_notify(t->store),
                      .owner = t->name,
                      .recovery = &t->recovery,
-                     .alarm_tries = t->conf->settler_alarm_tries};
+                     .alarm_tries = t->conf->settler_alarm_tries,
+                     .fu = &t->fu};
     int64_t from_us = rr_mono_us(rr_clock_system());
     uint32_t found = 0;
     enum rr_err err = saga_run_unindexed(&s, rr_wall_ms(rr_clock_system()), &found);
@@ -197,6 +200,10 @@ static void count_recoveries(struct tasks *t)
     rr_metric_add(&t->metrics->recoveries_quick_total, t->recovery.quick);
     rr_metric_add(&t->metrics->redis_epoch_changes_total, t->recovery.epoch_changes);
     t->recovery.full = t->recovery.quick = t->recovery.epoch_changes = 0;
+    rr_metric_add(&t->metrics->fu_shared_total, t->fu.shared);
+    rr_metric_add(&t->metrics->fu_given_back_total, t->fu.given_back);
+    rr_metric_add(&t->metrics->fu_failed_total, t->fu.failed);
+    t->fu = (struct saga_fu_ends){.shared = 0};
 }
 
 static void count_stuck(struct tasks *t)

@@ -189,6 +189,35 @@ test("an empty pool pays nothing; the same room may have another campaign then",
   await stack.verify();
 });
 
+test("a packet that cannot be made ends the campaign: the sender's wallet has the pool, everybody is told why", async () => {
+  const room = newRoom("fu");
+  const c = await campaign(room);
+  const before = await balance(stack, ANCHOR);
+  const [anchor, winner] = [await viewer(ANCHOR, room, {role: "anchor"}), await viewer("7150", room)];
+  await plant(c.code, "7150");
+  await ok(winner, OP.FU_JOIN, {code: c.code});
+  // The packet's biz id is secret: only who reads the books can stand in its way.
+  const [{req}] = await stack.sql("SELECT rain_req AS req FROM fu_campaign WHERE code = ?", [c.code]);
+  await stack.deposit(ANCHOR, 1);
+  await stack.must("POST", "/api/v1/rains", {sender: ANCHOR, room, biz_id: req, total: 1, count: 1, duration_ms: 20_000, split: "equal"});
+  await shareNow(c.code);
+  const ended = await over(c.code, "FAILED");
+  assert.deepEqual([ended.reason, ended.rain, ended.winners], ["CONFLICT", null, 1]);
+  assert.equal(await balance(stack, ANCHOR), before + POOL);
+  const told = await winner.push("FU_CAMPAIGN", (p) => p.state === "FAILED");
+  assert.equal(told.payload.reason, "CONFLICT");
+  assert.equal((await ok(anchor, OP.FU_MINE)).reason, "CONFLICT", "the console shows it");
+  assert.equal((await anchor.request(OP.FU_CANCEL, {code: c.code})).name, "CONFLICT", "over is over");
+  assert.equal((await campaign(room)).state, "OPEN", "the room may have another one");
+  const counted = async (name) => {
+    const text = await (await fetch(`${stack.adminUrl}/metrics`)).text();
+    return text.split("\n").filter((line) => line.startsWith(`redrain_fu_${name}_total`)).reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+  };
+  await until("the settler counts it", async () => await counted("failed") === 1, {timeoutMs: 10_000, everyMs: 100});
+  assert.ok(await counted("cards") >= 20 && await counted("gifts") >= 1 && await counted("joins") >= 4, "and the server its part");
+  await stack.verify();
+});
+
 // ---- a process dies ----
 
 /** A request of a viewer whose worker may die: asked on new sockets until there is an answer. */
@@ -304,5 +333,7 @@ for (const [step, names] of Object.entries(POINTS)) {
 }
 
 test("after all of that the books are whole", async () => {
+  await until("no hurried step waits", async () =>
+    Number((await stack.sql("SELECT COUNT(*) AS n FROM rp_task WHERE state = 0 AND next_at = 0"))[0].n) === 0, {timeoutMs: 30_000, everyMs: 100});
   await stack.verify();
 });

@@ -102,6 +102,9 @@
     X(risk_notes_dropped_total, COUNTER, "decisions logged but not stored: the queue was full")    \
     X(risk_users, GAUGE, "users whose grabs are remembered")                                       \
     X(risk_forgotten_total, COUNTER, "users and addresses dropped because memory is bounded")      \
+    X(fu_cards_total, COUNTER, "cards of campaigns drawn; repeated asks are not counted")          \
+    X(fu_gifts_total, COUNTER, "cards given to another user")                                      \
+    X(fu_joins_total, COUNTER, "users who handed in five cards")                                   \
     X(config_reload_success, GAUGE, "1 when the configuration was valid when last read")           \
     X(config_last_reload_timestamp_seconds, GAUGE,                                                 \
       "when a configuration was last taken, at start or by SIGHUP")                                \
@@ -156,6 +159,9 @@
     X(recoveries_full_total, COUNTER, "pools rebuilt from the books")                              \
     X(recoveries_quick_total, COUNTER, "pools that were kept whole")                               \
     X(redis_epoch_changes_total, COUNTER, "times another run of Redis answered, or a wiped one")   \
+    X(fu_shared_total, COUNTER, "campaigns of five cards that became a packet")                    \
+    X(fu_given_back_total, COUNTER, "campaigns nobody joined: the pool went back")                 \
+    X(fu_failed_total, COUNTER, "campaigns whose packet could not be made: the pool went back")    \
     X(money_unaccounted_fen, GAUGE, "what the books cannot explain; must be 0")                    \
     X(findings, GAUGE, "findings of the last check")
 

@@ -606,6 +606,96 @@ static void a_share_that_breaks_off_is_gone_on_with(void **state)
     end_clean();
 }
 
+static void step_again(int tries)
+{
+    for (int i = 0; i < tries; i++)
+        run_due(600000);
+}
+
+/* Another packet of the sender's has it: what nobody can do from outside, for the id is never told. */
+static void take_the_packets_id(void)
+{
+    struct rain_spec s = {.sender_id = SENDER,
+                          .room_id = "r1",
+                          .total_fen = 1,
+                          .count = 1,
+                          .limit = 1,
+                          .shards = 1,
+                          .kind = KIND_RAIN,
+                          .by = KIND_BY_BACKEND,
+                          .split = RAIN_EQUAL,
+                          .duration_ms = 20000};
+    struct rain_info r;
+    struct wallet w;
+    const char *field = NULL;
+
+    memcpy(s.biz_id, c.rain_req, sizeof(c.rain_req));
+    assert_int_equal(ledger_deposit(l, SENDER, 1, "fund1", &w), RR_OK);
+    assert_int_equal(saga_create(&saga, &s, &r, &field), RR_OK);
+}
+
+/* For good: half a minute of tries, then the pool goes back and the room is free. */
+static void a_packet_that_cannot_be_made_ends_the_campaign(void **state)
+{
+    struct saga_fu_ends ends = {.shared = 0};
+    struct fu_campaign after;
+    int64_t day_fen = 0;
+
+    (void)state;
+    begin_books();
+    begin_with(spec_of("b1"));
+    saga.fu = &ends;
+    join_pool(11);
+    take_the_packets_id();
+    f.now_ms = c.spec.share_at_ms;
+    run_due(120000);
+    step_again(6);
+    assert_int_equal(testdb_int(l, "SELECT state FROM fu_campaign"), FU_SHARING);
+    assert_int_equal(balance_of(l, SENDER), 0);
+    step_again(1);
+    assert_int_equal(ledger_fu_get(l, c.code, &after), RR_OK);
+    assert_int_equal(after.state, FU_FAILED);
+    assert_string_equal(after.reason, "CONFLICT");
+    assert_int_equal(balance_of(l, SENDER), POOL);
+    assert_int_equal(ends.failed, 1);
+    assert_int_equal(ends.shared + ends.given_back, 0);
+    assert_non_null(fake_push_of(&f, "FU_CAMPAIGN", 0));
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_task WHERE kind = 'fu' AND state = 0"),
+                     0);
+    assert_clean();
+    /* Nothing is paid twice, whoever comes late; the day's sum and the room are free again. */
+    assert_int_equal(ledger_fu_fail(l, c.code, "again", &after), RR_DUPLICATE);
+    assert_string_equal(after.reason, "CONFLICT");
+    assert_int_equal(fu__pool_pays(l, c.code, "BBBBBBBBBBBBBBBBBBBBBB", POOL), RR_CONFLICT);
+    testdb_exec(l, "UPDATE rp_task SET state = 0 WHERE kind = 'fu'");
+    step_again(1);
+    assert_int_equal(balance_of(l, SENDER), POOL);
+    assert_int_equal(saga_fu_cancel(&saga, "r1", c.code, &after), RR_CONFLICT);
+    create(spec_of("b2"));
+    assert_int_equal(ledger__risk_create(l, SENDER, ledger__now_ms(), &day_fen), RR_OK);
+    end_clean();
+}
+
+/* What is down comes back: the money waits for it, however long. */
+static void a_share_waits_for_what_is_down(void **state)
+{
+    (void)state;
+    begin_books();
+    begin_with(spec_of("b1"));
+    join_pool(11);
+    testdb_exec(l, "UPDATE fu_campaign SET winners = 2"); /* the books contradict themselves */
+    f.now_ms = c.spec.share_at_ms;
+    run_due(120000);
+    step_again(12);
+    assert_int_equal(testdb_int(l, "SELECT state FROM fu_campaign"), FU_SHARING);
+    assert_int_equal(balance_of(l, SENDER), 0);
+    assert_true(testdb_int(l, "SELECT tries FROM rp_task WHERE kind = 'fu'") > 12);
+    testdb_exec(l, "UPDATE fu_campaign SET winners = 1");
+    step_again(1);
+    assert_int_equal(testdb_int(l, "SELECT state FROM fu_campaign"), FU_SHARED);
+    end_clean();
+}
+
 /* A client's own biz ids cannot stand in the packet's way. */
 static void the_packets_biz_id_is_nobodys_guess(void **state)
 {
@@ -735,6 +825,8 @@ int main(void)
         cmocka_unit_test(the_pool_becomes_one_packet_per_winner),
         cmocka_unit_test(an_equal_share_is_equal),
         cmocka_unit_test(a_share_that_breaks_off_is_gone_on_with),
+        cmocka_unit_test(a_packet_that_cannot_be_made_ends_the_campaign),
+        cmocka_unit_test(a_share_waits_for_what_is_down),
         cmocka_unit_test(the_packets_biz_id_is_nobodys_guess),
         cmocka_unit_test(a_pool_counts_among_the_days_rains_once),
         cmocka_unit_test(the_checker_sees_what_is_wrong),

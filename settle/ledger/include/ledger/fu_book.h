@@ -10,8 +10,10 @@
 #include "ledger/saga.h"
 #include "rain/fu.h"
 
-enum fu_state { FU_OPEN = 1, FU_SHARING = 2, FU_SHARED = 3, FU_GIVEN_BACK = 4 };
+enum fu_state { FU_OPEN = 1, FU_SHARING = 2, FU_SHARED = 3, FU_GIVEN_BACK = 4, FU_FAILED = 5 };
 const char *fu_state_name(enum fu_state s); /* "OPEN" …, "?" */
+
+enum { FU_REASON_MAX = 64 };
 
 struct fu_campaign {
     struct fu_spec spec;
@@ -21,6 +23,7 @@ struct fu_campaign {
     int64_t created_at_ms;
     int64_t ended_at_ms;             /* 0: not over */
     char rain_code[RR_CODE_LEN + 1]; /* SHARED: the winners' packet */
+    char reason[FU_REASON_MAX + 1];  /* FAILED: why */
     uint32_t left[FU_CARDS];
     uint8_t seed[RAIN_SEED_BYTES];  /* secret */
     char rain_req[RR_CODE_LEN + 1]; /* secret */
@@ -90,6 +93,9 @@ RR_MUST_CHECK enum rr_err ledger_fu_join(struct ledger *l, const struct fu_reque
  * open any more. *out as it is now. */
 RR_MUST_CHECK enum rr_err ledger_fu_close(struct ledger *l, const char *code, bool cancel,
                                           struct fu_campaign *out);
+/* SHARING -> FAILED: the whole pool goes back to the sender's wallet. RR_DUPLICATE: is not SHARING any more. *out as it is now. */
+RR_MUST_CHECK enum rr_err ledger_fu_fail(struct ledger *l, const char *code, const char *reason,
+                                         struct fu_campaign *out);
 /* Who joined, ascending; malloc'ed. */
 RR_MUST_CHECK enum rr_err ledger_fu_winners(struct ledger *l, const char *code, int64_t **ids,
                                             uint32_t *n);

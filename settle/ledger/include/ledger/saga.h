@@ -39,13 +39,21 @@ struct saga_recovery {
     uint64_t quick;
 };
 
+/* How campaigns of 集五福 ended, counted since somebody took them. */
+struct saga_fu_ends {
+    uint64_t shared;
+    uint64_t given_back;
+    uint64_t failed;
+};
+
 struct saga {
     struct ledger *ledger;
     const struct pool_admin *pool;
     const struct rain_notify *notify;
     const char *owner;              /* names this process in locks and markers */
     struct saga_recovery *recovery; /* NULL: recoveries are left to other processes */
-    int64_t alarm_tries; /* a step that failed this often is logged as an error; 0: never */
+    int64_t alarm_tries;     /* a step that failed this often is logged as an error; 0: never */
+    struct saga_fu_ends *fu; /* may be NULL */
 };
 
 /* Who acts: an anchor in its room (room_id set: another room's rain is RR_NOT_FOUND), or a platform
