@@ -16,7 +16,7 @@ export function lineChart(box, {color, fill, locale}) {
   const axis = {stroke: INK, grid: GRID, ticks: {show: false}, font: "11px system-ui, sans-serif"};
   const clock = (secs) => new Date(secs * 1000).toLocaleTimeString(locale(), {hour12: false, minute: "2-digit", second: "2-digit"});
   const plot = new uPlot({
-    width: Math.max(120, box.clientWidth), height: HEIGHT, legend: {show: false}, padding: [8, 6, 0, 0],
+    width: Math.max(120, box.clientWidth), height: HEIGHT, legend: {show: false}, padding: [8, 18, 0, 0],
     cursor: {show: false}, select: {show: false}, scales: {x: {range: (u, min, max) => [Math.min(min ?? 0, (max ?? 0) - SHOWN_S), max ?? 0]}, y: {range: (u, min, max) => [0, Math.max(4, Math.ceil(max * 1.15))]}},
     axes: [{...axis, size: 24, space: 70, values: (u, ticks) => ticks.map(clock)},
       {...axis, size: 38, space: 34, values: (u, ticks) => ticks.map((v) => (Number.isInteger(v) ? String(v) : ""))}],

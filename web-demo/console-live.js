@@ -1,6 +1,6 @@
 // The current rain: state, clock, figures, charts, books, and what may be done to it.
 
-import {byId, el, minutes, plain, redraw, setText} from "./dom.js";
+import {byId, el, minutes, plain, redraw, setText, shortId} from "./dom.js";
 import {language, locale, t} from "./i18n.js";
 import {lineChart} from "./console-chart.js";
 import {books, checkStart, verdict} from "./console-model.js";
@@ -64,7 +64,7 @@ function drawResult(result) {
   byId("after").hidden = !result;
   if (!result) return;
   redraw(byId("after"), [language(), result.config_code, result.best], () => {
-    const name = (user) => t("userName", {user: plain(user, 20)});
+    const name = (user) => t("userName", {user: shortId(user)});
     const {best, top = []} = result;
     setText(byId("best"), best ? t("best", {user: name(best.user), amount: money(best.amount)}) : "");
     byId("top").replaceChildren(...top.map(({user, amount}, i) => el("li", {},

@@ -47,6 +47,14 @@ export function plain(text, max = 200) {
   return chars.length > max ? `${chars.slice(0, max).join("")}…` : clean;
 }
 
+const ID_SHOWN = 10;
+
+/** A user's id in a list: long ones by both ends, for ids made by a clock differ only at theirs. */
+export function shortId(user) {
+  const id = plain(user, 20);
+  return /^\d+$/.test(id) && id.length > ID_SHOWN ? `${id.slice(0, 4)}…${id.slice(-4)}` : id;
+}
+
 /** 125 → "2:05". */
 export function minutes(seconds) {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;

@@ -22,14 +22,16 @@ function build() {
   const open = node("button", "open", {type: "button", class: "ghost small"});
   const row = (n, i) => el("tr", {},
     el("th", {scope: "row", id: `fuc-k-${n}`, "data-text": `fu.${n}`}),
-    el("td", {}, node("input", `weight-${n}`, {"aria-labelledby": `fuc-k-${n} fuc-h-weight`, value: String(WEIGHTS[i]), inputmode: "numeric", maxlength: "5"})),
+    el("td", {}, node("input", `weight-${n}`, {"aria-labelledby": `fuc-k-${n} fuc-h-weight`, value: String(WEIGHTS[i] / 100), inputmode: "decimal", maxlength: "5"})),
     el("td", {}, node("input", `stock-${n}`, {"aria-labelledby": `fuc-k-${n} fuc-h-stock`, value: String(STOCK[i]), inputmode: "numeric", maxlength: "8"})));
   const dialog = node("dialog", "sheet", {class: "fuc-sheet", "aria-labelledby": "fuc-title"},
-    el("h2", {id: "fuc-title", "data-text": "fu.title"}),
+    el("div", {class: "top"}, el("h2", {id: "fuc-title", "data-text": "fu.title"}), node("button", "close", {type: "button", class: "ghost"}, "×")),
     node("section", "running", {},
-      el("p", {}, node("b", "state"), " ", node("span", "pool-now"), " · ", node("span", "left-now")),
-      el("bdi", {id: "fuc-text-now"}),
-      node("p", "joined"),
+      el("p", {class: "now"}, node("b", "state"), el("bdi", {id: "fuc-text-now"})),
+      el("dl", {},
+        el("div", {}, el("dt", {"data-text": "fu.pool"}), node("dd", "pool-now")),
+        el("div", {}, el("dt", {"data-text": "fu.joined"}), node("dd", "joined")),
+        el("div", {}, el("dt", {"data-text": "fu.shareIn"}), node("dd", "left-now"))),
       el("table", {}, el("thead", {}, el("tr", {}, ...["cards", "weight", "stock", "left"].map((k) => el("th", {scope: "col", "data-text": `fu.c.${k}`})))), node("tbody", "stock-now")),
       node("button", "cancel", {type: "button", class: "danger"})),
     node("form", "form", {autocomplete: "off", novalidate: ""},
@@ -43,8 +45,7 @@ function build() {
       el("table", {}, el("thead", {}, el("tr", {}, ...["cards", "weight", "stock"].map((k) => el("th", {scope: "col", id: `fuc-h-${k}`, "data-text": `fu.c.${k}`})))), el("tbody", {}, ...CARDS.map(row))),
       node("button", "go", {type: "submit", class: "primary"})),
     node("p", "error", {class: "error", role: "alert"}),
-    node("p", "said", {class: "said", role: "status"}),
-    node("button", "close", {type: "button", class: "ghost"}));
+    node("p", "said", {class: "said", role: "status"}));
   byId("lang").before(open);
   document.body.append(dialog);
   return {open, dialog};
@@ -71,12 +72,13 @@ export function fuConsole(client, room) {
     const over = {SHARED: t("fu.shared", {n: campaign.winners, pool: money(campaign.pool)}), GIVEN_BACK: t("fu.back"),
       FAILED: t("fu.c.failed", {why: plain(campaign.reason ?? "", 64)}), SHARING: t("fu.sharing")};
     setText(byId("fuc-state"), over[campaign.state] ?? t("fu.c.running"));
-    setText(byId("fuc-pool-now"), `${t("fu.pool")} ${money(campaign.pool)}`);
-    setText(byId("fuc-left-now"), campaign.state === "OPEN" ? `${t("fu.shareIn")} ${minutes(seconds)}` : "–");
+    setText(byId("fuc-pool-now"), money(campaign.pool));
+    setText(byId("fuc-left-now"), campaign.state === "OPEN" ? minutes(seconds) : "–");
     setText(byId("fuc-text-now"), plain(campaign.text, 60));
     setText(byId("fuc-joined"), t("fu.c.joined", {n: campaign.winners, max: campaign.winners_max}));
     byId("fuc-stock-now").replaceChildren(...CARDS.map((n, i) => el("tr", {"data-card": n},
-      el("th", {scope: "row", text: t(`fu.${n}`)}), ...[campaign.weights[i], campaign.stock?.[i], campaign.left?.[i]].map((v) => el("td", {text: String(v ?? "–")})))));
+      el("th", {scope: "row", text: t(`fu.${n}`)}), ...[campaign.weights[i] / 100, campaign.stock?.[i], campaign.left?.[i]].map((v) => el("td", {text: v === undefined ? "–" : v.toLocaleString(locale())})))));
+    byId("fuc-running").dataset.state = campaign.state;
     byId("fuc-cancel").hidden = campaign.state !== "OPEN" || campaign.winners > 0;
     byId("fuc-cancel").disabled = busy;
     setText(byId("fuc-cancel"), t(performance.now() < sure ? "fu.c.cancelSure" : "fu.c.cancel"));
@@ -86,7 +88,7 @@ export function fuConsole(client, room) {
     setText(open, t("fu.title"));
     if (!dialog.open) return;
     for (const node of dialog.querySelectorAll("[data-text]")) setText(node, t(node.dataset.text));
-    setText(byId("fuc-close"), t("close"));
+    byId("fuc-close").setAttribute("aria-label", t("close"));
     byId("fuc-running").hidden = !campaign;
     byId("fuc-form").hidden = isOpen();
     byId("fuc-go").disabled = busy;

@@ -14,7 +14,7 @@ const MINUTES_MAX = 43_200;
 const within = (n, max) => n !== null && n >= 1 && n <= max;
 
 /**
- * @param {object} f {pool (yuan), minutes, split, winners, draws, text, weights: five, stock: five} as typed
+ * @param {object} f {pool (yuan), minutes, split, winners, draws, text, weights: five (%), stock: five} as typed
  * @param {number} now the server's time
  * @returns {{body: object|null, errors: Object<string, string>}} errors: field → key of a text
  */
@@ -24,7 +24,7 @@ export function fuBody(f, now) {
   const minutes = parseCount(f.minutes);
   const winners = String(f.winners).trim() === "" ? undefined : parseCount(f.winners);
   const draws = parseCount(f.draws);
-  const weights = f.weights.map(parseCount);
+  const weights = f.weights.map(parseYuan); // % with two digits, as yuan are
   const stock = f.stock.map(parseCount);
   if (!pool || pool < (winners ?? 1)) errors.pool = "fu.c.badPool";
   if (!within(minutes, MINUTES_MAX)) errors.minutes = "fu.c.badMinutes";

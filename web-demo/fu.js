@@ -19,7 +19,7 @@ function duration(seconds) {
 /** The elements, made once; their texts are set by draw(). */
 function build() {
   const node = (tag, id, props = {}, ...children) => el(tag, {id: `fu-${id}`, "data-testid": `fu-${id}`, ...props}, ...children);
-  const open = node("button", "open", {type: "button", class: "fu-open"}, el("b", {text: "福", "aria-hidden": "true"}), el("span", {class: "sr", id: "fu-open-text"}));
+  const open = node("button", "open", {type: "button", class: "fu-open"}, el("b", {text: "福", "aria-hidden": "true"}), el("i", {id: "fu-open-label", "aria-hidden": "true"}), el("span", {class: "sr", id: "fu-open-text"}));
   open.hidden = true;
   const card = (n) => el("button", {
     type: "button", class: "fu-card", "data-card": n, "data-testid": `fu-card-${n}`, "aria-pressed": "false",
@@ -27,7 +27,7 @@ function build() {
   const event = (name) => el("li", {"data-event": name},
     el("span", {class: "what"}), el("button", {type: "button", class: "gold small", "data-testid": `fu-draw-${name}`}));
   const sheet = node("dialog", "sheet", {class: "send-sheet fu-sheet", "aria-labelledby": "fu-title"},
-    el("div", {class: "fu-head"}, el("h2", {id: "fu-title"}), el("bdi", {id: "fu-text", class: "blessing"}), el("p", {id: "fu-lead"})),
+    el("div", {class: "fu-head"}, node("button", "close", {type: "button", class: "fu-close"}, "×"), el("h2", {id: "fu-title"}), el("bdi", {id: "fu-text", class: "blessing"}), el("p", {id: "fu-lead"})),
     el("dl", {class: "fu-facts"},
       el("div", {}, el("dt", {id: "fu-pool-label"}), node("dd", "pool")),
       el("div", {}, el("dt", {id: "fu-joined-label"}), node("dd", "winners")),
@@ -46,8 +46,8 @@ function build() {
           el("label", {}, el("span", {id: "fu-give-card-label"}), node("select", "give-card", {}, ...CARDS.map((n) => el("option", {value: n})))),
           el("label", {}, el("span", {id: "fu-give-to-label"}), node("input", "give-to", {inputmode: "numeric", maxlength: "19", "aria-describedby": "fu-error"})),
           el("div", {class: "row"}, node("button", "give-go", {type: "submit", class: "gold small"}))))),
-    node("p", "odds", {class: "fu-odds"}),
-    el("div", {class: "row"}, node("button", "close", {type: "button", class: "plain"})));
+    node("button", "packet", {type: "button", class: "gold"}),
+    node("p", "odds", {class: "fu-odds"}));
   byId("stage").append(open);
   document.body.append(sheet);
   return {open, sheet};
@@ -71,7 +71,7 @@ export function fuPanel(client, room) {
     for (const n of CARDS) {
       const node = sheet.querySelector(`[data-card="${n}"]`);
       const held = model.held[n - 1];
-      node.dataset.held = String(Math.min(held, 2));
+      node.dataset.held = model.joined ? "in" : String(Math.min(held, 2)); // handed in: they stay to be seen
       setText(node.querySelector(".glyph"), t(`fu.${n}`));
       setText(node.querySelector(".count"), held);
       setText(node.querySelector(".sr"), t(held ? "fu.has" : "fu.hasNone"));
@@ -97,7 +97,7 @@ export function fuPanel(client, room) {
     const c = model.campaign;
     if (c.state === "GIVEN_BACK") return t("fu.back");
     if (c.state === "FAILED") return t("fu.failed");
-    if (c.state === "SHARED") return `${t("fu.shared", {n: c.winners, pool: money(c.pool)})} ${model.joined ? t("fu.openPacket") : ""}`;
+    if (c.state === "SHARED") return `${t("fu.shared", {n: c.winners, pool: money(c.pool)})}\n${model.joined ? t("fu.openPacket") : ""}`;
     if (!model.isRunning(now())) return t("fu.sharing");
     return model.joined ? t("fu.isIn") : model.missing ? t("fu.missing", {n: model.missing}) : "";
   }
@@ -131,13 +131,17 @@ export function fuPanel(client, room) {
     setText(byId("fu-give-go"), t("fu.giveGo"));
     byId("fu-give-go").disabled = busy;
     setText(byId("fu-odds"), t("fu.odds", {list: CARDS.map((n) => `${t(`fu.${n}`)} ${c.weights[n - 1] / 100}%`).join(" · ")}));
-    setText(byId("fu-close"), t("close"));
+    setText(byId("fu-packet"), t("fu.toPacket"));
+    byId("fu-packet").hidden = c.state !== "SHARED" || !model.joined;
+    byId("fu-odds").hidden = !model.isRunning(now());
+    byId("fu-close").setAttribute("aria-label", t("close"));
   }
 
   function draw() {
     open.hidden = !model.isShown(now());
     if (sheet.open) drawSheet();
     if (open.hidden) return;
+    setText(byId("fu-open-label"), t("fu.title"));
     setText(byId("fu-open-text"), model.isOpen ? t("fu.open", {pool: money(model.campaign.pool)}) : t("fu.openShared"));
     open.dataset.ready = String(model.mayJoin(now()));
   }
@@ -217,7 +221,7 @@ export function fuPanel(client, room) {
     draw();
     load();
   });
-  byId("fu-close").addEventListener("click", () => sheet.close());
+  for (const id of ["fu-close", "fu-packet"]) byId(id).addEventListener("click", () => sheet.close());
   byId("fu-join").addEventListener("click", join);
   byId("fu-give-form").addEventListener("submit", give);
   byId("fu-give-to").addEventListener("input", () => byId("fu-give-to").removeAttribute("aria-invalid"));
@@ -227,6 +231,7 @@ export function fuPanel(client, room) {
     const row = event.target.closest("[data-event]");
     if (card) {
       byId("fu-give-card").value = card.dataset.card;
+      if (model.held[Number(card.dataset.card) - 1]) sheet.querySelector(".fu-give").open = true;
       draw();
     } else if (row && event.target.closest("button")) {
       drawFor(row.dataset.event);

@@ -47,7 +47,7 @@ export const CONSOLE_TEXTS = Object.freeze({
   "e.count": ["请输入 1 到 {max} 的整数", "A whole number from 1 to {max}"],
   "e.limit": ["请输入 1 到 {max} 的整数", "A whole number from 1 to {max}"],
   "e.lo": ["至少 ¥0.01", "At least ¥0.01"],
-  "split.double-mean": ["拼手气（二倍均值）", "Lucky (double mean)"],
+  "split.double-mean": ["拼手气·二倍均值", "Lucky, double mean"],
   "split.line-cut": ["拼手气（线段切割）", "Lucky (line cut)"],
   "split.equal": ["平均", "Equal"],
   "st.COUNTDOWN": ["倒计时", "Countdown"],

@@ -1,6 +1,6 @@
 // Parts of the viewer page that only draw: the result card, the list of my packets, the chat.
 
-import {byId, el, plain, redraw, setText} from "./dom.js";
+import {byId, el, plain, redraw, setText, shortId} from "./dom.js";
 import {language, locale, t} from "./i18n.js";
 import {formatFen} from "./money.js";
 import {drawProof, mark} from "./proof-view.js";
@@ -26,7 +26,7 @@ export function showOnline(online = showOnline.last) {
 
 /** How a user is called in lists: oneself is "me". */
 export function userLabel(user, me) {
-  return user === me ? t("me") : t("userName", {user: plain(user, 20)});
+  return user === me ? t("me") : t("userName", {user: shortId(user)});
 }
 
 function noteOf(rain, card) {
@@ -38,7 +38,7 @@ function noteOf(rain, card) {
     lines.push(t("note.moreConfirming", {n: card.confirming}));
   }
   if (rain.soldOutSeconds !== null) {
-    lines.push(t("note.soldOutIn", {secs: rain.soldOutSeconds.toFixed(1)}));
+    lines.push(t("note.soldOutIn", {secs: Math.max(0.1, rain.soldOutSeconds).toFixed(1)}));
   }
   return lines.join("\n");
 }

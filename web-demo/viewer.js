@@ -341,6 +341,9 @@ function buttons() {
     if (client?.state === "ready") loadGrants();
   });
   byId("mine-close").addEventListener("click", () => closeSheet());
+  document.addEventListener("pointerdown", (event) => { // beside the sheet
+    if (sheet.classList.contains("open") && !sheet.contains(event.target) && byId("mine-open").offsetParent) closeSheet();
+  });
   byId("mine-more").addEventListener("click", () => loadGrants(undefined, olderBefore));
   byId("say-form").addEventListener("submit", say);
   document.addEventListener("keydown", (event) => {

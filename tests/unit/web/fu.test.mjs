@@ -82,7 +82,7 @@ test("another campaign forgets what the last one knew", () => {
 });
 
 test("the console's form becomes FU_CREATE, or says what is wrong", () => {
-  const form = {pool: "88.80", minutes: "60", split: "equal", winners: "", draws: "5", text: " 新春 ", weights: WEIGHTS.map(String), stock: STOCK.map(String)};
+  const form = {pool: "88.80", minutes: "60", split: "equal", winners: "", draws: "5", text: " 新春 ", weights: WEIGHTS.map((n) => String(n / 100)), stock: STOCK.map(String)};
   assert.deepEqual(fuBody(form, NOW).body, {
     pool: 8880, share_at: NOW + 3_600_000, split: "equal", day_draws: 5, text: "新春", weights: "3000,2500,2500,1500,500", stock: "30000,25000,25000,15000,5000",
   });
@@ -92,6 +92,7 @@ test("the console's form becomes FU_CREATE, or says what is wrong", () => {
   assert.deepEqual(wrong({pool: "0.50", winners: "51"}), ["pool"], "a fen per winner");
   assert.deepEqual(wrong({minutes: "0", winners: "5001", draws: "101"}), ["minutes", "winners", "draws"]);
   assert.deepEqual(wrong({weights: ["1", "1", "1", "1", "1"]}), ["weights"]);
-  assert.deepEqual(wrong({weights: ["10000", "0", "0", "0", "0"]}), ["weights"]);
+  assert.deepEqual(wrong({weights: ["100", "0", "0", "0", "0"]}), ["weights"]);
+  assert.equal(fuBody({...form, weights: ["30.25", "24.75", "25", "15", "5"]}, NOW).body.weights, "3025,2475,2500,1500,500", "in hundredths of a percent");
   assert.deepEqual(wrong({stock: ["1", "1", "1", "1", ""]}), ["stock"]);
 });

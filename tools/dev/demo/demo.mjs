@@ -34,6 +34,12 @@ const SETTLE_TIMEOUT_MS = 60000;
 const POLL_MS = 200;
 const WINS_LOGS_KEPT = 20;
 const CONSOLE_USER = 9001;
+const FU_POOL_FEN = 8888;
+const FU_MINUTES = 30;
+const WHAT_TO_TRY = `Try: open both. Console: fill in, Next, confirm, Prepare, Start; then the viewer page counts down and it rains.
+     集五福 is the 福 on the viewer page (a card for coming, for the day, for each rain) and a button in the console's head.
+     EN / 中 switches the language; after a rain its card has "prove this rain".
+`;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -271,10 +277,21 @@ async function demo(options) {
   }
 }
 
+/** 集五福 in the room, so that both pages have something to show; by the console's anchor, from his own wallet. */
+async function beginFu(mint, room) {
+  const anchor = await anchorConnect(mint, CONSOLE_USER, room);
+  await anchor.request("FU_CREATE", {
+    biz_id: `demo-fu-${room}`, pool: FU_POOL_FEN, share_at: Math.round(anchor.serverNow()) + FU_MINUTES * 60_000, split: "double-mean",
+    day_draws: 50, text: "集五福，迎新春",
+  });
+  anchor.close();
+}
+
 async function printUrls(room) {
   await ctl("wallet", "deposit", String(CONSOLE_USER), "1000000", "--biz-id", `demo-console-${room}`).catch(() => {});
+  await beginFu(minter(join(runDir, "keys.json")), room).catch((error) => say(`no five cards: ${error.message}`));
   const {stdout} = await run(join(root, "tools", "dev", "stack.sh"), ["urls", room]);
-  process.stdout.write(`\nOpen in a browser (tokens are good for a day):\n${stdout}`);
+  process.stdout.write(`\nOpen in a browser (tokens are good for a day):\n${stdout}\n${WHAT_TO_TRY}`);
 }
 
 async function main() {
