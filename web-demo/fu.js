@@ -4,7 +4,7 @@
 import {CreateTicket} from "./console-model.js";
 import {byId, el, minutes, plain, setText} from "./dom.js";
 import {CARDS, EVENTS, FuModel} from "./fu-model.js";
-import {language, t} from "./i18n.js";
+import {language, locale, t} from "./i18n.js";
 import {money} from "./viewer-parts.js";
 
 const TICK_MS = 500;
@@ -97,7 +97,7 @@ export function fuPanel(client, room) {
     const c = model.campaign;
     if (c.state === "GIVEN_BACK") return t("fu.back");
     if (c.state === "FAILED") return t("fu.failed");
-    if (c.state === "SHARED") return `${t("fu.shared", {n: c.winners, pool: money(c.pool)})}\n${model.joined ? t("fu.openPacket") : ""}`;
+    if (c.state === "SHARED") return `${t("fu.shared", {n: c.winners.toLocaleString(locale()), pool: money(c.pool)})}\n${model.joined ? t("fu.openPacket") : ""}`;
     if (!model.isRunning(now())) return t("fu.sharing");
     return model.joined ? t("fu.isIn") : model.missing ? t("fu.missing", {n: model.missing}) : "";
   }
@@ -111,7 +111,7 @@ export function fuPanel(client, room) {
     setText(byId("fu-pool-label"), t("fu.pool"));
     setText(byId("fu-pool"), money(c.pool));
     setText(byId("fu-joined-label"), t("fu.joined"));
-    setText(byId("fu-winners"), c.winners);
+    setText(byId("fu-winners"), c.winners.toLocaleString(locale()));
     setText(byId("fu-share-label"), t("fu.shareIn"));
     setText(byId("fu-share"), model.isRunning(now()) ? duration(left) : "–");
     drawCards();

@@ -9,6 +9,7 @@ const PAGES = "e2e/pages.test.mjs";
 const RAIN = "e2e/rain.test.mjs";
 const SEND = "e2e/send.test.mjs";
 const CON = "e2e/console.test.mjs";
+const COMPANY = "e2e/company.test.mjs";
 const WEB = "unit/web/";
 
 /** Areas of the viewer's page and of the anchor's console; each needs rows. */
@@ -42,6 +43,10 @@ export const VIEWER = [
   ["always", "send a packet", SEND, "send, grab, see the refund"],
   ["always", "what I sent, page by page", STATES, "what I sent comes page by page"],
   ["always", "collect five cards, give, join, open the share", FU, "draw, give, hand in, open the share: two viewers, phone and desktop, zh and en"],
+  ["always", "five cards by keyboard and without motion", COMPANY, "five cards: keyboard only and no motion: open, draw two, hand in, close; the focus comes back"],
+  ["always", "five cards with a wrong clock, offline, hidden", COMPANY, "five cards: a clock ten minutes off, a lost connection and a hidden minute change neither countdown nor cards"],
+  ["always", "five cards on a phone, hostile text, zh and en, axe", COMPANY, "five cards: every state on a phone, hostile text, zh and en, axe"],
+  ["always", "five cards on a desktop", COMPANY, "five cards: every state on a desktop, hostile text, zh and en, axe"],
   ["late", "mid-rain, sold out, over", STATES, "late: in the middle of a rain, sold out already, and after its end"],
   ["late", "late on the real server", RAIN, "a late joiner sees the result and no money of his own"],
   ["late", "hidden for 60 s", STATES, "a tab hidden for 60 s is up to date at once, and replays nothing"],
@@ -58,6 +63,7 @@ export const VIEWER = [
   ["a11y", "targets of 44 px", STATES, "a finger anywhere near a packet grabs it"],
   ["a11y", "screen reader", STATES, "a screen reader hears 10, 5, 3, 2, 1 politely and the result at once"],
   ["a11y", "contrast and roles: axe", STATES, "axe finds nothing serious: idle, rain, still rain, cards, lists, dialogs, proof; zh and en"],
+  ["a11y", "the proof page by keyboard, axe", COMPANY, "the proof page on a phone: keyboard only, zh and en, axe, no motion"],
   ["a11y", "keyboard only", STATES, "keyboard only: menu, rules, grab, card, list, always with a place for the focus"],
   ["a11y", "English", PAGES, "English: remembered, complete, and the page says its language"],
   ["a11y", "each text in both languages", `${WEB}texts.test.mjs`, "each key has two texts with the same variables"],
@@ -96,5 +102,7 @@ export const CONSOLE = [
   ["trust", "the console on a phone", CON, "console: every state on a phone, and its picture"],
   ["trust", "the console by keyboard", CON, "console: keyboard only: create, confirm, prepare, start, close, winners; the focus is never lost"],
   ["trust", "the console and axe", CON, "console: axe finds nothing serious: empty, confirm, live, settled, winners, audit, a question; zh and en, phone and desktop"],
+  ["trust", "the console with a wrong clock and hidden for 60 s", COMPANY, "console: a clock ten minutes off and a tab hidden for 60 s change no countdown"],
+  ["trust", "the console with reduced motion", COMPANY, "console: reduced motion: nothing moves while it rains"],
   ["trust", "hostile texts of others", CON, "console: hostile names, blessings, announcements and templates stay text and in their place"],
 ];
