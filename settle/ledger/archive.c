@@ -394,20 +394,54 @@ static enum rr_err begin_new(struct ledger *l, struct run *run)
     return err;
 }
 
-/* Refused creates have no rain to go with. */
-static enum rr_err prune_denials(struct ledger *l, struct run *run)
+/* ---- what belongs to no rain, by its age ---- */
+
+/* Oldest first, a page at a time: only rows of the page are locked, and it ends at a page that has nothing old. */
+struct pruning {
+    const char *page; /* the highest old id of the first ARCHIVE_ROWS rows */
+    const char *del;  /* up to it */
+    int64_t before_ms;
+};
+
+static enum rr_err prune_page(struct ledger *l, const struct pruning *p, uint64_t *n)
 {
-    uint64_t n = 1;
+    struct db_rows rows = {.cols = 0};
+    int64_t last_id = 0;
+    enum rr_err err = db_open(l->db);
+
+    *n = 0;
+    if (!err)
+        err = db_select(l->db, p->page, DB_ARGS(db_int(ARCHIVE_ROWS), db_int(p->before_ms)), &rows);
+    if (!err && rows.n)
+        last_id = db_i64(&rows, 0, 0);
+    db_rows_fini(&rows);
+    if (err || last_id == 0)
+        return err;
+    return db_stmt(l->db, p->del, DB_ARGS(db_int(last_id), db_int(p->before_ms)), n);
+}
+
+static enum rr_err prune(struct ledger *l, struct run *run)
+{
+    const struct pruning all[] = {
+        {"SELECT COALESCE(MAX(p.id), 0) FROM (SELECT id, created_at FROM rp_risk"
+         " WHERE code IS NULL AND decision = 'deny' ORDER BY id LIMIT ?) p WHERE p.created_at < ?",
+         "DELETE FROM rp_risk WHERE code IS NULL AND decision = 'deny' AND id <= ?"
+         " AND created_at < ?",
+         run->o->before_ms},
+        {"SELECT COALESCE(MAX(p.id), 0) FROM (SELECT id, created_at FROM rp_audit"
+         " ORDER BY id LIMIT ?) p WHERE p.created_at < ?",
+         "DELETE FROM rp_audit WHERE id <= ? AND created_at < ?", run->o->audit_before_ms},
+    };
+    uint64_t n = 0;
     enum rr_err err = RR_OK;
 
-    while (!err && n && !spent(run)) {
-        err = db_open(l->db);
-        if (!err)
-            err = db_stmt(l->db,
-                          "DELETE FROM rp_risk WHERE code IS NULL AND decision = 'deny'"
-                          " AND created_at < ? ORDER BY id LIMIT ?",
-                          DB_ARGS(db_int(run->o->before_ms), db_int(ARCHIVE_ROWS)), &n);
-        run->rows += err ? 0 : (int64_t)n;
+    for (size_t i = 0; !err && !n && i < RR_COUNTOF(all); i++) {
+        n = 1;
+        while (!err && n && !spent(run)) {
+            err = prune_page(l, &all[i], &n);
+            run->rows += err ? 0 : (int64_t)n;
+            run->out->pruned += err ? 0 : (int64_t)n;
+        }
     }
     run->out->more = run->out->more || (!err && n);
     return err;
@@ -423,5 +457,5 @@ enum rr_err ledger_archive(struct ledger *l, const struct archive_opts *o,
     err = begun(l, &run);
     if (!err && !out->more)
         err = begin_new(l, &run);
-    return err || out->more ? err : prune_denials(l, &run);
+    return err || out->more ? err : prune(l, &run);
 }

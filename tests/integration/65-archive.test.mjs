@@ -77,7 +77,7 @@ test("moved out, and everything is answered as before", async () => {
   assert.deepEqual((await viewer.request(OP.MY_GRANTS, {code})).grants, mine.grants);
   await until("MY_GRANTS of all rains may be asked again", async () => (await viewer.request(OP.MY_GRANTS, {})).name === "OK");
   assert.deepEqual(await Promise.all(["600", "601", "602", ANCHOR].map((user) => balance(stack, user))), money);
-  assert.deepEqual(await archive(), {moved: 0, grants: 0, kept: 0, more: false, kept_rains: []}, "again: nothing is left to do");
+  assert.deepEqual(await archive(), {moved: 0, grants: 0, kept: 0, pruned: 0, more: false, kept_rains: []}, "again: nothing is left to do");
   await viewer.close();
 });
 
@@ -208,6 +208,28 @@ test("marks and denials of an archived rain go, what was held stays", async () =
   const {json} = await stack.ctl(["--json", "risk", "list", "--rain", code]);
   assert.deepEqual(json.items.map((i) => i.state).sort(), ["released", "taken"]);
   await stack.verify();
+});
+
+test("the audit trail is kept as long as the option says, in pages", async () => {
+  const days = (n) => Date.now() - n * DAY_MS;
+  await stack.sql("DELETE FROM rp_audit");
+  for (const at of [days(500), days(401), days(399), Date.now()]) {
+    await stack.sql("INSERT INTO rp_audit (room_id, user_id, action, created_at) VALUES ('aged', 1, 'CLOSE', ?)", [at]);
+  }
+  const left = async () => (await stack.sql("SELECT created_at AS at FROM rp_audit ORDER BY id")).map((r) => Math.round((Date.now() - Number(r.at)) / DAY_MS));
+  const kept = await stack.ctl(["--set", "archive.audit_days=0", "archive", "--before", BEFORE, "--json"]);
+  assert.deepEqual([kept.code, await left()], [0, [500, 401, 399, 0]], "0: for ever");
+  assert.equal((await archive()).pruned, 2);
+  assert.deepEqual(await left(), [399, 0]);
+  // More than a page, an old row behind younger ones as after a clock that jumped, and a run that may not do it all.
+  await stack.sql("INSERT INTO rp_audit (room_id, user_id, action, created_at) SELECT 'aged', 1, 'CLOSE', 1 FROM seq_1_to_12000");
+  const first = await archive("--max-rows", "5000");
+  assert.equal(first.more, true);
+  assert.ok(first.pruned > 0 && first.pruned < 12_000, `${first.pruned}`);
+  const rest = await archive();
+  assert.equal(first.pruned + rest.pruned, 12_000);
+  assert.equal(rest.more, false);
+  assert.deepEqual(await left(), [399, 0]);
 });
 
 test("a change of an archived rain is found by the checker", async () => {

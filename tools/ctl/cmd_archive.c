@@ -105,26 +105,31 @@ static void on_rain(void *arg, const char *code, const char *why)
 static int archive(const struct ctl *ctl, struct ledger *l, int64_t before_ms, int64_t max_rows)
 {
     struct telling t = {.ctl = ctl, .kept = json_array()};
+    int64_t days = ctl->conf.archive_audit_days;
     struct archive_opts o = {
         .before_ms = before_ms, .max_rows = max_rows, .tell = on_rain, .arg = &t};
     struct archive_outcome done;
-    enum rr_err err = ledger_archive(l, &o, &done);
+    enum rr_err err = RR_OK;
     int rc = CTL_OK;
 
+    if (days > 0)
+        o.audit_before_ms = rr_wall_ms(rr_clock_system()) - days * DAY_MS;
+    err = ledger_archive(l, &o, &done);
     if (err) {
         rc = ctl_fail("%s: %s. Run it again: it goes on where it was", rr_err_name(err),
                       ledger_error(l));
     } else if (ctl->json) {
-        json_t *out = json_pack("{s:I, s:I, s:I, s:b, s:O}", "moved", (json_int_t)done.moved,
-                                "grants", (json_int_t)done.grants, "kept", (json_int_t)done.kept,
-                                "more", done.more, "kept_rains", t.kept);
+        json_t *out =
+            json_pack("{s:I, s:I, s:I, s:I, s:b, s:O}", "moved", (json_int_t)done.moved, "grants",
+                      (json_int_t)done.grants, "kept", (json_int_t)done.kept, "pruned",
+                      (json_int_t)done.pruned, "more", done.more, "kept_rains", t.kept);
 
         ctl_print_json(out);
         json_decref(out);
     } else {
         printf("moved          %" PRIu32 " rains, %" PRId64 " grants\nstayed         %" PRIu32
-               "\n%s",
-               done.moved, done.grants, done.kept,
+               "\npruned         %" PRId64 " rows of refused creates and the audit trail\n%s",
+               done.moved, done.grants, done.kept, done.pruned,
                done.more ? "not done       --max-rows ended it: run it again\n" : "");
     }
     json_decref(t.kept);

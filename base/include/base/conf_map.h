@@ -215,6 +215,9 @@
     X(archive, min_age_days, INT, "0", 0, 36500, "days", RESTART,                                  \
       "how long a rain must be over before it may be archived; 0: as long as Kafka keeps "         \
       "records, and 7 days")                                                                       \
+    X(archive, audit_days, INT, "400", 0, 36500, "days", RESTART,                                  \
+      "how long rows of the console's audit trail are kept; redrainctl archive deletes older "     \
+      "ones; 0: for ever")                                                                         \
     X(log, level, STR, "info", 1, 10, "", RELOAD, "debug, info, notice, warn, error")
 
 #endif

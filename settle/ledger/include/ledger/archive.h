@@ -10,8 +10,9 @@
 enum { ARCHIVE_ROWS = 5000 }; /* of one transaction */
 
 struct archive_opts {
-    int64_t before_ms; /* SETTLED or CANCELLED before this, by the wall clock */
-    int64_t max_rows;  /* grants copied or deleted by this run; 0: no bound */
+    int64_t before_ms;       /* SETTLED or CANCELLED before this, by the wall clock */
+    int64_t audit_before_ms; /* rows of rp_audit older than this go; 0: none */
+    int64_t max_rows;        /* rows copied or deleted by this run; 0: no bound */
     /* code, and why it stays or NULL when it was moved. May be NULL. */
     void (*tell)(void *arg, const char *code, const char *why);
     void *arg;
@@ -21,7 +22,8 @@ struct archive_outcome {
     uint32_t moved; /* rains */
     uint32_t kept;
     int64_t grants;
-    bool more; /* max_rows ended it; run it again */
+    int64_t pruned; /* refused creates and audit rows */
+    bool more;      /* max_rows ended it; run it again */
 };
 
 /* Kept are: rains with held grants, open steps, open rows in rp_dead or rp_conflict, or whose grants are not what the escrow
