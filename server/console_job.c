@@ -8,6 +8,7 @@
 #include "worker.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,19 @@ static void run_templates(struct rain_job *j, struct db_ctx *ctx)
         j->err = ledger_template_list(ctx->ledger, j->user_id, c->templates, &c->templates_n);
 }
 
+/* [thread] One at a time in a process: it may take its thread for as long as a rain is big, and the other threads are everybody's. */
+static void run_check(struct rain_job *j, struct db_ctx *ctx)
+{
+    static atomic_flag running = ATOMIC_FLAG_INIT;
+
+    if (atomic_flag_test_and_set(&running)) {
+        j->err = RR_BUSY;
+        return;
+    }
+    j->err = ledger_rain_checked(ctx->ledger, j->rains, &j->console->checked);
+    atomic_flag_clear(&running);
+}
+
 void console_job_run(struct rain_job *j, struct db_ctx *ctx)
 {
     switch (j->kind) {
@@ -95,7 +109,7 @@ void console_job_run(struct rain_job *j, struct db_ctx *ctx)
     case RAIN_JOB_CHECK:
         j->err = own_rain(j, ctx);
         if (!j->err)
-            j->err = ledger_rain_checked(ctx->ledger, j->rains, &j->console->checked);
+            run_check(j, ctx);
         break;
     case RAIN_JOB_NOTE: j->err = ledger_audit_begin(ctx->ledger, &j->console->note); break;
     default: rr_assert_fail("a console job", __FILE__, __LINE__, __func__);

@@ -26,6 +26,19 @@ static enum rr_err earlier_run(struct ledger *l, const char *code, struct rain_c
     return err;
 }
 
+/* All that a quick run looks at in a rain was looked at: neither that run nor the next question starts anew. */
+static enum rr_err remember(struct ledger *l, const char *code, int64_t at_ms)
+{
+    enum rr_err err = db_open(l->db);
+
+    if (err)
+        return err;
+    return db_stmt(l->db,
+                   "INSERT INTO rp_checked (code, checked_at) VALUES (?, ?)"
+                   " ON DUPLICATE KEY UPDATE checked_at = VALUES(checked_at)",
+                   DB_ARGS(db_str(code), db_int(at_ms)), NULL);
+}
+
 enum rr_err ledger_rain_checked(struct ledger *l, const struct rain_info *r,
                                 struct rain_checked *out)
 {
@@ -40,5 +53,6 @@ enum rr_err ledger_rain_checked(struct ledger *l, const struct rain_info *r,
     if (err != RR_NOT_FOUND)
         return err;
     out->at_ms = ledger__now_ms();
-    return ledger_verify(l, r->code, count_finding, out, &out->unaccounted_fen);
+    err = ledger_verify(l, r->code, count_finding, out, &out->unaccounted_fen);
+    return err || out->findings ? err : remember(l, r->code, out->at_ms);
 }

@@ -116,6 +116,11 @@ static void the_checker_is_asked_once_a_rain_is_over(void **state)
     assert_int_equal(ledger_rain_checked(l, &r, &c), RR_OK); /* an earlier run's word */
     assert_int_equal(c.findings, 0);
     assert_int_equal(c.at_ms, 4242);
+    /* One with findings is not remembered. */
+    testdb_exec(l, "DELETE FROM rp_checked");
+    assert_int_equal(ledger_rain_checked(l, &r, &c), RR_OK);
+    assert_true(c.findings > 0);
+    assert_int_equal(testdb_int(l, "SELECT COUNT(*) FROM rp_checked"), 0);
     testdb_close(l);
 }
 

@@ -54,8 +54,8 @@ struct rain_checked {
     int64_t unaccounted_fen; /* that the books cannot explain */
 };
 
-/* Of a rain that is over: what an earlier clean run left, or a run of now (verify.h's invariants on one snapshot; seconds for the
- * largest rains). RR_CONFLICT: the rain is not over. RR_NOT_FOUND. */
+/* Of a rain that is over: what an earlier clean run left, or a run of now (verify.h's invariants on one snapshot: no row is locked, but
+ * for a million packets it is half a minute of this connection; a clean one is remembered). RR_CONFLICT: the rain is not over. RR_NOT_FOUND. */
 RR_MUST_CHECK enum rr_err ledger_rain_checked(struct ledger *l, const struct rain_info *r,
                                               struct rain_checked *out);
 
