@@ -34,35 +34,35 @@ int32_t fu__today(const struct ledger *l)
     return risk_day(ledger__now_ms(), rules.day_offset_ms);
 }
 
-static void row_read(const struct db_rows *r, struct fu_campaign *out)
+static void row_read(const struct db_rows *r, uint32_t i, struct fu_campaign *out)
 {
     struct fu_spec *s = &out->spec;
     bool ok = true;
 
     memset(out, 0, sizeof(*out));
-    ok = db_copy(r, 0, 0, out->code, sizeof(out->code)) && ok;
-    ok = db_copy(r, 0, 1, s->room_id, sizeof(s->room_id)) && ok;
-    s->sender_id = db_i64(r, 0, 2);
-    s->anchor_id = db_i64(r, 0, 3);
-    out->state = (enum fu_state)db_i64(r, 0, 4);
-    s->pool_fen = db_i64(r, 0, 5);
-    s->split = (enum rain_split)db_i64(r, 0, 6);
-    s->winners_max = (uint32_t)db_i64(r, 0, 7);
-    out->winners = (uint32_t)db_i64(r, 0, 8);
-    s->day_draws = (uint32_t)db_i64(r, 0, 9);
-    s->day_gifts = (uint32_t)db_i64(r, 0, 10);
-    s->share_at_ms = db_i64(r, 0, 11);
-    ok = db_copy(r, 0, 12, s->text, sizeof(s->text)) && ok;
-    ok = db_text(r, 0, 13).len == sizeof(out->seed) && ok;
+    ok = db_copy(r, i, 0, out->code, sizeof(out->code)) && ok;
+    ok = db_copy(r, i, 1, s->room_id, sizeof(s->room_id)) && ok;
+    s->sender_id = db_i64(r, i, 2);
+    s->anchor_id = db_i64(r, i, 3);
+    out->state = (enum fu_state)db_i64(r, i, 4);
+    s->pool_fen = db_i64(r, i, 5);
+    s->split = (enum rain_split)db_i64(r, i, 6);
+    s->winners_max = (uint32_t)db_i64(r, i, 7);
+    out->winners = (uint32_t)db_i64(r, i, 8);
+    s->day_draws = (uint32_t)db_i64(r, i, 9);
+    s->day_gifts = (uint32_t)db_i64(r, i, 10);
+    s->share_at_ms = db_i64(r, i, 11);
+    ok = db_copy(r, i, 12, s->text, sizeof(s->text)) && ok;
+    ok = db_text(r, i, 13).len == sizeof(out->seed) && ok;
     if (ok)
-        memcpy(out->seed, db_text(r, 0, 13).p, sizeof(out->seed));
-    ok = db_copy(r, 0, 14, out->rain_req, sizeof(out->rain_req)) && ok;
-    if (!db_null_at(r, 0, 15))
-        ok = db_copy(r, 0, 15, out->rain_code, sizeof(out->rain_code)) && ok;
-    out->created_at_ms = db_i64(r, 0, 16);
-    out->ended_at_ms = db_i64(r, 0, 17);
-    ok = db_copy(r, 0, 18, s->biz_id, sizeof(s->biz_id)) && ok;
-    ok = db_copy(r, 0, 19, out->reason, sizeof(out->reason)) && ok;
+        memcpy(out->seed, db_text(r, i, 13).p, sizeof(out->seed));
+    ok = db_copy(r, i, 14, out->rain_req, sizeof(out->rain_req)) && ok;
+    if (!db_null_at(r, i, 15))
+        ok = db_copy(r, i, 15, out->rain_code, sizeof(out->rain_code)) && ok;
+    out->created_at_ms = db_i64(r, i, 16);
+    out->ended_at_ms = db_i64(r, i, 17);
+    ok = db_copy(r, i, 18, s->biz_id, sizeof(s->biz_id)) && ok;
+    ok = db_copy(r, i, 19, out->reason, sizeof(out->reason)) && ok;
     RR_ASSERT(ok); /* the columns are not wider than the fields */
 }
 
@@ -75,7 +75,7 @@ static enum rr_err read_one(struct ledger *l, const char *sql, struct db_arg arg
     if (!err && rows.n == 0)
         err = RR_NOT_FOUND;
     if (!err)
-        row_read(&rows, out);
+        row_read(&rows, 0, out);
     db_rows_fini(&rows);
     return err;
 }
@@ -127,6 +127,25 @@ enum rr_err ledger_fu_of_room(struct ledger *l, const char *room_id, struct fu_c
         err = read_one(l, FU_SELECT "room_id = ? ORDER BY created_at DESC LIMIT 1", db_str(room_id),
                        out);
     return err ? err : fu__read_cards(l, out);
+}
+
+enum rr_err ledger_fu_list(struct ledger *l, const char *room_id, struct fu_campaign *out,
+                           uint32_t max, uint32_t *n)
+{
+    struct db_rows rows = {.cols = 0};
+    enum rr_err err = db_open(l->db);
+
+    *n = 0;
+    if (!err && room_id)
+        err = db_select(l->db, FU_SELECT "room_id = ? ORDER BY created_at DESC, code LIMIT ?",
+                        DB_ARGS(db_str(room_id), db_int(max)), &rows);
+    else if (!err)
+        err = db_select(l->db, FU_SELECT "1 ORDER BY created_at DESC, code LIMIT ?",
+                        DB_ARGS(db_int(max)), &rows);
+    for (uint32_t i = 0; !err && i < rows.n && *n < max; i++)
+        row_read(&rows, i, &out[(*n)++]);
+    db_rows_fini(&rows);
+    return err;
 }
 
 /* ---- users ---- */

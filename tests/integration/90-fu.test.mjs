@@ -208,7 +208,15 @@ test("a packet that cannot be made ends the campaign: the sender's wallet has th
   assert.equal(told.payload.reason, "CONFLICT");
   assert.equal((await ok(anchor, OP.FU_MINE)).reason, "CONFLICT", "the console shows it");
   assert.equal((await anchor.request(OP.FU_CANCEL, {code: c.code})).name, "CONFLICT", "over is over");
-  assert.equal((await campaign(room)).state, "OPEN", "the room may have another one");
+  const next = await campaign(room);
+  assert.equal(next.state, "OPEN", "the room may have another one");
+  const shown = await stack.ctl(["--json", "fu", "show", c.code]);
+  assert.deepEqual([shown.json.state, shown.json.reason, shown.json.left.length], ["FAILED", "CONFLICT", 5]);
+  assert.ok(!shown.stdout.includes(req), "what is secret stays so");
+  const listed = await stack.ctl(["fu", "list", "--room", room]);
+  assert.deepEqual(listed.stdout.trim().split("\n").map((line) => line.split(/\s+/).slice(0, 2)).sort(), [[c.code, "FAILED"], [next.code, "OPEN"]].sort());
+  assert.equal((await stack.ctl(["fu", "show", "AAAAAAAAAAAAAAAAAAAAAA"])).code, 1);
+  assert.equal((await stack.ctl(["fu", "show"])).code, 2);
   const counted = async (name) => {
     const text = await (await fetch(`${stack.adminUrl}/metrics`)).text();
     return text.split("\n").filter((line) => line.startsWith(`redrain_fu_${name}_total`)).reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);

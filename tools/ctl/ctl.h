@@ -77,6 +77,7 @@ int cmd_workers(struct ctl *ctl);
 int cmd_drain(struct ctl *ctl);
 int cmd_verify(struct ctl *ctl);
 int cmd_archive(struct ctl *ctl);
+int cmd_fu(struct ctl *ctl);
 int cmd_prove(struct ctl *ctl);
 int cmd_repair(struct ctl *ctl);
 int cmd_doctor(struct ctl *ctl);

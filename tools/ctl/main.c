@@ -38,6 +38,8 @@ static const char usage[] =
     "  ban add --user N|--address IP --reason TEXT [--secs S] [--by NAME]   without --secs: for "
     "good\n"
     "  ban remove --user N|--address IP|--hash H [--by NAME]\n"
+    "  fu list [--room R]               the newest campaigns of five cards\n"
+    "  fu show CODE\n"
     "  workers                          the server's worker processes\n"
     "  drain WORKER                     its clients move to the others, another one takes its "
     "place\n"
@@ -70,7 +72,7 @@ static const struct {
     {"migrate", cmd_migrate}, {"token", cmd_token}, {"wallet", cmd_wallet}, {"rain", cmd_rain},
     {"split", cmd_split},     {"risk", cmd_risk},   {"verify", cmd_verify}, {"prove", cmd_prove},
     {"archive", cmd_archive}, {"ban", cmd_ban},     {"repair", cmd_repair}, {"doctor", cmd_doctor},
-    {"workers", cmd_workers}, {"drain", cmd_drain},
+    {"workers", cmd_workers}, {"drain", cmd_drain}, {"fu", cmd_fu},
 };
 
 int main(int argc, char **argv)

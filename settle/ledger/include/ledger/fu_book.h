@@ -74,6 +74,9 @@ RR_MUST_CHECK enum rr_err ledger_fu_get(struct ledger *l, const char *code,
 /* The room's campaign that is not over, else its newest. */
 RR_MUST_CHECK enum rr_err ledger_fu_of_room(struct ledger *l, const char *room_id,
                                             struct fu_campaign *out);
+/* The newest campaigns, of a room or (NULL) of all; without their cards. */
+RR_MUST_CHECK enum rr_err ledger_fu_list(struct ledger *l, const char *room_id,
+                                         struct fu_campaign *out, uint32_t max, uint32_t *n);
 /* What a user has, and his newest draws; n <= FU_DRAWS_SHOWN. */
 RR_MUST_CHECK enum rr_err ledger_fu_mine(struct ledger *l, const char *code, int64_t user_id,
                                          struct fu_user *out, struct fu_drawn *draws, uint32_t *n);
