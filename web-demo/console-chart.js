@@ -18,7 +18,7 @@ export function lineChart(box, {color, fill, locale}) {
   const plot = new uPlot({
     width: Math.max(120, box.clientWidth), height: HEIGHT, legend: {show: false}, padding: [8, 18, 0, 0],
     cursor: {show: false}, select: {show: false}, scales: {x: {range: (u, min, max) => [Math.min(min ?? 0, (max ?? 0) - SHOWN_S), max ?? 0]}, y: {range: (u, min, max) => [0, Math.max(4, Math.ceil(max * 1.15))]}},
-    axes: [{...axis, size: 24, space: 70, values: (u, ticks) => ticks.map(clock)},
+    axes: [{...axis, size: 24, space: 70, values: (u, ticks) => ticks.map((secs) => (u.data[0].length > 1 ? clock(secs) : ""))},
       {...axis, size: 38, space: 34, values: (u, ticks) => ticks.map((v) => (Number.isInteger(v) ? String(v) : ""))}],
     series: [{}, {stroke: color, fill, width: 2, points: {show: false}, spanGaps: false}],
   }, [[], []], box);

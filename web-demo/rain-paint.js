@@ -1,5 +1,5 @@
 // Two ways to show a RainField: on a canvas, and where there is none as elements. Both take the same calls:
-// resize({w, h}, low), draw(field, nowMs), clear().
+// resize({w, h}, coarse), draw(field, nowMs), clear().
 
 import {LEVELS, PACKET} from "./rain-field.js";
 
@@ -27,8 +27,8 @@ export class CanvasPaint {
     this.#coin = load("img/coin.svg");
   }
 
-  resize({w, h}, low) {
-    this.#dpr = low ? 1 : Math.min(globalThis.devicePixelRatio || 1, DENSITY_MAX);
+  resize({w, h}, coarse) {
+    this.#dpr = coarse ? 1 : Math.min(globalThis.devicePixelRatio || 1, DENSITY_MAX);
     this.#canvas.width = Math.round(w * this.#dpr);
     this.#canvas.height = Math.round(h * this.#dpr);
     this.#sprites.clear();

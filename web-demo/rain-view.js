@@ -2,12 +2,14 @@
 // no motion.
 //
 // A tap is handled in pointerdown, before any drawing, so that a slow device answers as fast as a quick one. A device that cannot
-// keep up gets a low mode for the rest of the rain: every second frame, half of the packets, fewer pixels.
+// keep up gets fewer pixels at first, which is most of what a frame costs without a graphics card, and if that is not enough a low mode
+// for the rest of the rain: every second frame, half of the packets.
 
 import {RainField} from "./rain-field.js";
 import {CanvasPaint, DomPaint} from "./rain-paint.js";
 
 const GRID_SIZE = 12;
+const COARSE_FRAME_MS = 19; // below 53 frames a second: fewer pixels
 const SLOW_FRAME_MS = 26;
 const LOW_FRAME_MS = 1000 / 30;
 /** Weight of the newest frame in the mean, and the most it counts for: a second of slow frames, not one, makes a slow device. */
@@ -29,6 +31,7 @@ export class RainView {
   #last = 0;
   #frameMs = 16;
   #since = 0; // when it began to rain
+  #coarse = false; // one pixel per point
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -66,7 +69,7 @@ export class RainView {
   /** Packets fall (or lie in the grid) while on. */
   setRunning(on) {
     if (on === this.#field.raining) return;
-    this.#setLow(false);
+    this.#pace({low: false, coarse: false});
     if (on) this.#field.start();
     else this.#field.clear();
     this.#apply();
@@ -111,15 +114,16 @@ export class RainView {
   #resize() {
     const size = {w: this.#canvas.clientWidth, h: this.#canvas.clientHeight};
     this.#field.resize(size.w, size.h);
-    this.#paint.resize(size, this.#field.low);
+    this.#paint.resize(size, this.#coarse);
   }
 
-  #setLow(low) {
+  #pace({low, coarse}) {
     this.#frameMs = 16;
-    if (low === this.#field.low) return;
     this.#field.low = low;
     this.#canvas.dataset.mode = this.mode;
-    this.#paint.resize(this.#field.size, low);
+    if (coarse === this.#coarse) return;
+    this.#coarse = coarse;
+    this.#paint.resize(this.#field.size, coarse);
   }
 
   #draw(now) {
@@ -129,7 +133,8 @@ export class RainView {
     this.#last = now;
     if (this.#field.raining && now - this.#since > WARM_UP_MS && ms < 500) { // longer: the page was hidden
       this.#frameMs += (Math.min(ms, FRAME_MAX_MS) - this.#frameMs) * FRAME_WEIGHT;
-      if (!this.#field.low && this.#frameMs > SLOW_FRAME_MS) this.#setLow(true);
+      if (!this.#coarse && this.#frameMs > COARSE_FRAME_MS) this.#pace({low: false, coarse: true});
+      else if (!this.#field.low && this.#frameMs > SLOW_FRAME_MS) this.#pace({low: true, coarse: true});
     }
     this.#field.step(Math.min(100, Math.max(0, ms)) / 1000, now);
     this.#paint.draw(this.#field, now);
