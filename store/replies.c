@@ -162,9 +162,17 @@ enum rr_err reply_state(const redisReply *r, struct pool_state *out)
     int64_t n = 0;
     int64_t granted = 0;
     int64_t left = 0;
+    int64_t layout = 0;
 
     *out = (struct pool_state){0};
-    if (!reply_is_array(r, 12) || !reply_text(r->element[1], st, sizeof(st)) ||
+    if (!reply_is_array(r, 13) || !reply_int(r->element[12], &layout) || layout < 1)
+        return RR_MALFORMED;
+    /* Nothing else of it is looked at. */
+    if (layout > POOL_LAYOUT) {
+        out->layout = layout < UINT32_MAX ? (uint32_t)layout : UINT32_MAX;
+        return RR_OK;
+    }
+    if (!reply_text(r->element[1], st, sizeof(st)) ||
         !reply_text(r->element[2], out->rid, sizeof(out->rid)) ||
         !reply_text(r->element[3], out->now_rid, sizeof(out->now_rid)) ||
         !reply_int(r->element[5], &out->t0_ms) || !reply_int(r->element[6], &out->t1_ms) ||
@@ -179,6 +187,7 @@ enum rr_err reply_state(const redisReply *r, struct pool_state *out)
     out->n = (uint32_t)n;
     out->granted = (uint32_t)granted;
     out->left = (uint32_t)left;
+    out->layout = (uint32_t)layout;
     return RR_OK;
 }
 

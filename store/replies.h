@@ -28,7 +28,10 @@ bool reply_epoch(const redisReply *r, uint64_t *epoch);
 /* pool_grab: items[n] must be there. out->items is set to it. */
 RR_MUST_CHECK enum rr_err reply_grab(const redisReply *r, struct pool_grab_result *items,
                                      uint32_t n, struct pool_grab_reply *out);
-/* pool_state, pool_close: the verdict is elements[0]. */
+/* The layout of a pool's keys that this program reads and writes (docs/adr/0033). */
+enum { POOL_LAYOUT = 1 };
+
+/* pool_state, pool_close: the verdict is elements[0]. Of a layout beyond POOL_LAYOUT only out->layout is set. */
 RR_MUST_CHECK enum rr_err reply_state(const redisReply *r, struct pool_state *out);
 /* "seq:no:amount" */
 RR_MUST_CHECK enum rr_err reply_grant(struct rr_slice s, struct pool_grant *out);

@@ -165,6 +165,22 @@ static enum rr_err judge(struct rr_slice word, const struct verdict *list, size_
     return RR_CORRUPT;
 }
 
+/* A pool that a newer version sealed: nothing of it is touched, whoever knows it goes on. */
+static enum rr_err newer(const struct pool_shard *at)
+{
+    log_error("newer_layout",
+              "%s:%" PRIu32 ": its pool is of a newer layout, this program knows %d: left to a "
+              "newer program",
+              at->code, at->shard, POOL_LAYOUT);
+    return RR_UNAVAILABLE;
+}
+
+static enum rr_err judge_gate(struct rr_slice word, const struct verdict *list, size_t n,
+                              const struct pool_shard *at)
+{
+    return rr_slice_eq_str(word, "newer") ? newer(at) : judge(word, list, n);
+}
+
 static enum rr_err pool_open(void *impl, const struct pool_shard *at, int64_t t0_ms, int64_t t1_ms)
 {
     static const struct verdict verdicts[] = {
@@ -181,7 +197,7 @@ static enum rr_err pool_open(void *impl, const struct pool_shard *at, int64_t t0
     err = sync__call(s, &script_pool_open, &cmd, &r);
     if (err)
         return err;
-    err = judge(reply_slice(r), verdicts, RR_COUNTOF(verdicts));
+    err = judge_gate(reply_slice(r), verdicts, RR_COUNTOF(verdicts), at);
     freeReplyObject(r);
     return err;
 }
@@ -201,7 +217,7 @@ static enum rr_err pool_extend(void *impl, const struct pool_shard *at, int64_t 
     err = sync__call(s, &script_pool_extend, &cmd, &r);
     if (err)
         return err;
-    err = judge(reply_slice(r), verdicts, RR_COUNTOF(verdicts));
+    err = judge_gate(reply_slice(r), verdicts, RR_COUNTOF(verdicts), at);
     freeReplyObject(r);
     return err;
 }
@@ -227,7 +243,7 @@ static enum rr_err pool_close(void *impl, const struct pool_shard *at, bool forc
     if (reply_state(r, out))
         err = RR_CORRUPT;
     else
-        err = judge(reply_slice(r->element[0]), verdicts, RR_COUNTOF(verdicts));
+        err = judge_gate(reply_slice(r->element[0]), verdicts, RR_COUNTOF(verdicts), at);
     freeReplyObject(r);
     return err;
 }
@@ -248,6 +264,8 @@ static enum rr_err pool_state(void *impl, const struct pool_shard *at, struct po
         return err;
     if (reply_state(r, out))
         err = RR_CORRUPT;
+    else if (out->layout > POOL_LAYOUT)
+        err = newer(at);
     freeReplyObject(r);
     return err;
 }

@@ -1,10 +1,13 @@
 -- pool_extend: t1 = max(t1, new) of an open shard.
 -- KEYS  1 state     ARGV  1 t1 ms
--- Returns 'ok', 'none' (no state), 'closed' (P or C), 'rid' (sealed by another run of Redis)
+-- Returns 'ok', 'none' (no state), 'closed' (P or C), 'rid' (sealed by another run of Redis), 'newer' (layout)
 -- State before rid: what may not be extended is a conflict on every Redis.
-local s = redis.call('HMGET', KEYS[1], 'st', 'rid', 't1')
+local s = redis.call('HMGET', KEYS[1], 'st', 'rid', 't1', 'v')
 if not s[1] then
     return 'none'
+end
+if (tonumber(s[4]) or 1) > 1 then
+    return 'newer'
 end
 if s[1] ~= 'O' then
     return 'closed'

@@ -1,10 +1,13 @@
 -- pool_open: P -> O with the times SQL has committed. Never opens a closed shard: a stalled starter may come late.
 -- KEYS  1 state     ARGV  1 t0 ms  2 t1 ms
--- Returns 'opened', 'noop' (O or C), 'none' (no state), 'rid' (sealed by another run of Redis)
+-- Returns 'opened', 'noop' (O or C), 'none' (no state), 'rid' (sealed by another run of Redis), 'newer' (layout)
 -- C before rid: closed is for ever, so a repeated start of a closed rain ends, whatever Redis does.
-local s = redis.call('HMGET', KEYS[1], 'st', 'rid')
+local s = redis.call('HMGET', KEYS[1], 'st', 'rid', 'v')
 if not s[1] then
     return 'none'
+end
+if (tonumber(s[3]) or 1) > 1 then
+    return 'newer'
 end
 if s[1] == 'C' then
     return 'noop'

@@ -30,7 +30,7 @@ end
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 redis.call('HSET', KEYS[2], 'st', s[1] == 'C' and 'C' or ARGV[6], 'rid', ARGV[1], 'n', ARGV[3], 'granted', ARGV[4],
-    'fen', ARGV[5], 'limit', ARGV[9], 'room', ARGV[10])
+    'fen', ARGV[5], 'limit', ARGV[9], 'room', ARGV[10], 'v', '1')
 if ARGV[7] == '0' then
     redis.call('HDEL', KEYS[2], 't0', 't1')
 else

@@ -21,7 +21,7 @@ if redis.sha1hex(table.concat(redis.call('LRANGE', KEYS[5], 0, -1), ',')) ~= ARG
     return {'hash', rid}
 end
 redis.call('HSET', KEYS[2], 'st', 'P', 'rid', rid, 'n', ARGV[1], 'limit', ARGV[3], 'room', ARGV[4],
-    'granted', '0', 'fen', '0')
+    'granted', '0', 'fen', '0', 'v', '1')
 redis.call('UNLINK', KEYS[1])
 if n > 0 then
     redis.call('RENAME', KEYS[5], KEYS[1])

@@ -15,8 +15,9 @@ const LATE_MS = 8_000; // of a busy machine
 
 const SERVICES = {redis: true, mysql: true, kafka: true, settler: false, workers: 2};
 
-/** Nothing of the server outlives the test, also where it fails. */
-function killAfter(t, pids) {
+/** Nothing of the server outlives the test, also where it fails. To be asked for first: what lives keeps the pipe open. */
+function killAfter(t) {
+  const pids = [];
   t.after(() => {
     for (const pid of pids) {
       try {
@@ -24,6 +25,7 @@ function killAfter(t, pids) {
       } catch { /* gone, as it should be */ }
     }
   });
+  return pids;
 }
 
 const children = (stack) => [...stack.workerPids(), ...stack.childPids("admin")];
@@ -36,6 +38,7 @@ async function reached(points, name) {
 }
 
 async function allStandStill(t) {
+  const kept = killAfter(t);
   const points = new Failpoints();
   // Beyond this timeout the supervisor kills; no child may need it.
   const stack = await startBehindProxies({...SERVICES, env: points.env, conf: {"drain.timeout_ms": 60_000}});
@@ -44,7 +47,7 @@ async function allStandStill(t) {
     points.remove();
   });
   const pids = children(stack);
-  killAfter(t, pids);
+  kept.push(...pids);
   assert.equal(pids.length, 3);
   for (const proxy of Object.values(stack.proxies)) proxy.blackhole();
   points.arm("worker.ends", "hang");
@@ -54,6 +57,7 @@ async function allStandStill(t) {
 }
 
 async function allWaitForEver(t) {
+  const kept = killAfter(t);
   const points = new Failpoints();
   const stack = await startBehindProxies({...SERVICES, env: points.env});
   t.after(async () => {
@@ -62,11 +66,11 @@ async function allWaitForEver(t) {
   });
   const pids = children(stack);
   const supervisor = stack.server.pid;
-  killAfter(t, [...pids, supervisor]);
+  kept.push(...pids, supervisor);
   const room = newRoom("ends");
   const {code} = await startRain(stack, {room, count: 10, total: 1000, limit: 5});
   const viewer = await enter(stack, "7901", {room});
-  t.after(() => viewer.close());
+  t.after(() => viewer.cut());
   points.arm("grab.before_script", "hang"); // in the loop of one worker
   points.arm("worker.ends", "hang"); // in the clean-up of the other
   points.arm("admin.ends", "hang");
@@ -82,6 +86,7 @@ async function allWaitForEver(t) {
 }
 
 async function supervisorDiesFirst(t) {
+  const kept = killAfter(t);
   const points = new Failpoints();
   const stack = await startStack({workers: 1, settler: false, env: points.env});
   t.after(async () => {
@@ -90,10 +95,11 @@ async function supervisorDiesFirst(t) {
   });
   const supervisor = stack.server.pid;
   const others = stack.childPids("admin");
+  kept.push(supervisor, ...others);
   points.arm("child.forked", "stop");
   process.kill(stack.workerPids()[0], "SIGKILL");
   const child = await reached(points, "child.forked");
-  killAfter(t, [child, supervisor, ...others]);
+  kept.push(child);
   await until("it stands still", () => /^State:\s+T/m.test(readFileSync(`/proc/${child}/status`, "utf8")));
   process.kill(supervisor, "SIGKILL");
   await gone(supervisor);

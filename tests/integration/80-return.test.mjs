@@ -13,6 +13,12 @@ const BACK_MS = 10_000;
 const BACKOFF_MS = 500; // the client module's first: full jitter
 
 const servers = [];
+const clients = new Set(); // of a test that failed: they would keep it from ending
+const entered = async (...args) => {
+  const client = await enter(...args);
+  clients.add(client);
+  return client;
+};
 before(async () => {
   // All of them come from one address.
   const limits = {"server.max_connections": 20_000, "limits.exempt": "127.0.0.0/8"};
@@ -25,7 +31,10 @@ before(async () => {
     }}));
   }
 });
-after(async () => { for (const s of servers.reverse()) await s.stop(); });
+after(async () => {
+  for (const client of clients) client.cut();
+  for (const s of servers.reverse()) await s.stop();
+});
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const viewerOf = (server) => ({wsUrl: server.wsUrl, origin: server.origin, mint: (...a) => servers[0].mint(...a)});
@@ -53,10 +62,10 @@ async function watchRedis(users) {
   return {calls, stop: () => { monitor.disconnect(); redis.disconnect(); }};
 }
 
-test(`${VIEWERS} viewers on three servers, one killed in a rain: all are back with the right state within 10 s`, async () => {
+test(`${VIEWERS} viewers on three servers, one killed in a rain: all are back with the right state within 10 s`, async (t) => {
   const room = newRoom();
   const all = await pooled(Array.from({length: VIEWERS}, (_, i) => i), 32, async (i) =>
-    enter(viewerOf(servers[i % 3]), String(10_000 + i), {room}));
+    entered(viewerOf(servers[i % 3]), String(10_000 + i), {room}));
   const api = servers[0];
   const {code} = await startRain(api, {room, count: 5, total: 500, limit: 2, duration_ms: 600_000});
   await Promise.all(all.map((m) => m.push("RED_PACKET_CONFIG", (p) => p.config_code === code, {timeoutMs: 30_000})));
@@ -68,6 +77,7 @@ test(`${VIEWERS} viewers on three servers, one killed in a rain: all are back wi
   assert.equal((await winner.grab(code, 0)).name, "OK");
 
   const redis = await watchRedis(new Set(lost.map((m) => m.user)));
+  t.after(() => redis.stop());
   await kill9(servers[2]);
   const from = performance.now();
   await step(2); // while they are away
@@ -75,7 +85,7 @@ test(`${VIEWERS} viewers on three servers, one killed in a rain: all are back wi
     await old.closed;
     const last = old.pushes.filter((p) => p.seq).at(-1);
     await sleep(Math.random() * BACKOFF_MS);
-    const m = await enter(viewerOf(servers[i % 2]), old.user);
+    const m = await entered(viewerOf(servers[i % 2]), old.user);
     m.joinReply = await m.join(room, {epoch: last.epoch, seq: last.seq});
     return {old, last, m, ms: performance.now() - from};
   }));

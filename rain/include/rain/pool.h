@@ -57,6 +57,7 @@ struct pool_state {
     uint32_t n;
     uint32_t granted;
     uint32_t left; /* in the list; n - granted, or the pool is damaged */
+    uint32_t layout;
 };
 
 struct pool_grant {

@@ -29,8 +29,8 @@ static void state_reply(const char *name, char *out, size_t cap)
     (void)name;
     snprintf(
         out, cap,
-        "*12\r\n$4\r\nnone\r\n$0\r\n\r\n$0\r\n\r\n$40\r\n%040d\r\n:1\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0"
-        "\r\n:0\r\n:0\r\n",
+        "*13\r\n$4\r\nnone\r\n$0\r\n\r\n$0\r\n\r\n$40\r\n%040d\r\n:1\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0"
+        "\r\n:0\r\n:0\r\n:1\r\n",
         7);
 }
 
