@@ -12,6 +12,7 @@ export function detailText({action, detail}) {
   const of = parseDetail(detail);
   switch (action) {
     case "CREATE": return t("detail.CREATE", {total: money(Number(of.total)), count: of.count, limit: of.limit});
+    case "FU_CREATE": return t("detail.FU_CREATE", {pool: money(Number(of.pool))});
     case "START": return t("detail.START", {countdown: Math.round(Number(of.countdown_ms) / 1000)});
     case "EXTEND": return t("detail.EXTEND", {secs: Math.round(Number(of.add_ms) / 1000)});
     case "KICK": case "MUTE": return t("detail.user", {user: of.user, secs: of.secs});

@@ -168,6 +168,7 @@ export const CONSOLE_TEXTS = Object.freeze({
   "act.MUTE": ["禁言", "Mute"],
   "act.unknown": ["未知（进程中断）", "Unknown (interrupted)"],
   "detail.CREATE": ["{total} · {count} 个 · 每人 {limit}", "{total} · {count} packets · {limit} each"],
+  "detail.FU_CREATE": ["奖池 {pool}", "Pool {pool}"],
   "detail.START": ["倒计时 {countdown} 秒", "Countdown {countdown} s"],
   "detail.EXTEND": ["延长 {secs} 秒", "{secs} s more"],
   "detail.user": ["用户 {user} · {secs} 秒", "User {user} · {secs} s"],

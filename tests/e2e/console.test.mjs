@@ -404,11 +404,13 @@ test("console: 手气最佳, top list, winners by page and by user, CSV that no 
 test("console: the audit trail says who did what and how it ended, older rows on request", async () => {
   const c = await console_({prepare: () => {
     for (let i = 0; i < 60; i += 1) room.audit.unshift({id: 100 + i, at: stage.now(), user: i % 2 ? null : ME, action: "START", code: "", detail: "countdown_ms=5000 duration_ms=1", result: i % 3 ? "OK" : "CONFLICT"});
+    Object.assign(room.audit[1], {action: "FU_CREATE", detail: "pool=8888 share_at=1795414522000"});
   }});
   await c.byTest("tab-audit").click();
   await until("a page", async () => (await c.byTest("audit-row").count()) === 50);
   const first = await c.byTest("audit-row").first().innerText();
   assert.match(first, /#159\s+[\d:]+\s+平台\s+开始\s+倒计时 5 秒/);
+  assert.match(await c.byTest("audit-row").nth(1).innerText(), /发起集五福\s+奖池 ¥88\.88/);
   await c.byTest("audit-older").click();
   await until("all", async () => (await c.byTest("audit-row").count()) === 60);
   await c.byTest("create-next").click();
