@@ -12,6 +12,12 @@ struct user_sessions {
     UT_hash_handle hh;
 };
 
+/* An answer on its way to its session. */
+struct corked {
+    uint64_t session_id;
+    struct rr_frame *frame;
+};
+
 struct session_table {
     struct session_table_opts opts;
     struct session **slots;
@@ -22,7 +28,10 @@ struct session_table {
     uint32_t count;
     struct user_sessions *users;
     struct session_counters counters;
-    int64_t now_us; /* coarse */
+    int64_t now_us;        /* coarse */
+    struct corked *corked; /* reply_burst */
+    uint32_t corked_n;
+    bool flushing;
 };
 
 /* Books n frames into the table's counters and into the account of the session's room. */
@@ -44,6 +53,7 @@ struct session_table *session_table_create(const struct session_table_opts *o)
     struct session_table *t = rr_xcalloc(1, sizeof(*t));
 
     t->opts = *o;
+    t->corked = rr_xcalloc(o->reply_burst + 1, sizeof(*t->corked));
     return t;
 }
 
@@ -52,6 +62,8 @@ void session_table_destroy(struct session_table *t)
     if (!t)
         return;
     RR_ASSERT(t->count == 0);
+    session_table_flush(t); /* to nobody */
+    free(t->corked);
     free(t->slots);
     free(t->generations);
     free(t->free_slots);
@@ -71,7 +83,7 @@ void session_table_set_now(struct session_table *t, int64_t now_us)
 
 void session_set_account(struct session *s, struct delivery *account)
 {
-    uint32_t waiting = out_queue_count(&s->out);
+    uint32_t waiting = out_queue_count(&s->out) + s->corked;
 
     if (s->account) {
         s->account->queued -= waiting;
@@ -158,7 +170,8 @@ static void queue_abandon(struct session *s)
     uint32_t n = 0;
 
     c->must_bytes -= s->out.must_bytes;
-    n = out_queue_clear(&s->out);
+    n = out_queue_clear(&s->out) + s->corked;
+    s->corked = 0;
     UNBOOK(s, queued, n);
     BOOK(s, closed, n);
 }
@@ -267,6 +280,8 @@ static bool write_through(struct session *s, struct rr_frame *frame)
 /* What has to be done with a frame before its lane is asked; true: nothing is left to do. */
 static bool send_begin(struct session *s, struct rr_frame *frame)
 {
+    if (s->corked)
+        session_table_flush(s->table);
     BOOK(s, expected, 1);
     if (s->state == SESSION_CLOSING) {
         BOOK(s, closed, 1);
@@ -295,6 +310,45 @@ void session_send(struct session *s, struct rr_frame *frame)
     BOOK(s, queued, 1);
     t->counters.must_bytes += frame->len;
     t->opts.transport->want_write(t->opts.transport->impl, s->conn);
+}
+
+void session_reply(struct session *s, struct rr_frame *frame)
+{
+    struct session_table *t = s->table;
+
+    if (t->opts.reply_burst == 0 || t->flushing || s->state == SESSION_CLOSING ||
+        !out_queue_empty(&s->out)) {
+        session_send(s, frame);
+        return;
+    }
+    BOOK(s, expected, 1);
+    BOOK(s, queued, 1);
+    s->corked++;
+    t->corked[t->corked_n++] = (struct corked){s->id, rr_frame_ref(frame)};
+    if (t->corked_n == t->opts.reply_burst)
+        session_table_flush(t);
+}
+
+void session_table_flush(struct session_table *t)
+{
+    if (t->flushing)
+        return;
+    t->flushing = true;
+    for (uint32_t i = 0; i < t->corked_n; i++) {
+        struct corked *c = &t->corked[i];
+        struct session *s = session_by_id(t, c->session_id);
+
+        /* None: he was closed meanwhile, and they are in the books as such. */
+        if (s && s->corked) {
+            s->corked--;
+            UNBOOK(s, queued, 1);
+            UNBOOK(s, expected, 1);
+            session_send(s, c->frame);
+        }
+        rr_frame_unref(&c->frame);
+    }
+    t->corked_n = 0;
+    t->flushing = false;
 }
 
 void session_send_latest(struct session *s, struct rr_frame *frame, uint64_t key)
@@ -348,6 +402,10 @@ void session_close(struct session *s, enum close_code code)
 {
     const struct transport *tr = s->table->opts.transport;
 
+    if (s->state == SESSION_CLOSING)
+        return;
+    if (s->corked)
+        session_table_flush(s->table); /* what was answered before arrives before */
     if (s->state == SESSION_CLOSING)
         return;
     session_set_state(s, SESSION_CLOSING, NULL);

@@ -79,7 +79,7 @@ void reply_send(struct worker *w, struct session *s, const struct rr_buf *messag
 
     RR_ASSERT(!message->failed);
     f = rr_frame_create(message->p, message->len, w->transport->headroom);
-    session_send(s, f);
+    session_reply(s, f);
     rr_frame_unref(&f);
 }
 

@@ -40,6 +40,7 @@ struct grab_path {
     uint64_t sent_last_id;
     uint64_t reply_outbox; /* handle for the reply being worked through, 0: none yet */
     struct grab_bound bound;
+    bool told;        /* somebody, since the answers were last written */
     uv_timer_t timer; /* batch window, deferred grabs, PENDING */
 };
 
@@ -124,8 +125,14 @@ static void tell(struct grab_path *p, const struct pending_grab *g)
     grab_fields(w, g, &b);
     reply_send(w, s, &b);
     rr_buf_fini(&b);
-    if (g->outcome.rc == RR_OK)
+    p->told |= g->outcome.rc == RR_OK;
+}
+
+void grab_path_flushed(struct grab_path *p)
+{
+    if (p->told)
         rr_fail(GRAB_REPLIED);
+    p->told = false;
 }
 
 static void tell_pending(void *arg, const struct pending_grab *g)

@@ -46,5 +46,7 @@ void grab_path_forget(struct grab_path *p, const char *code);
 bool grab_path_slice(struct grab_path *p, int64_t now_us);
 /* Every 100 ms: PENDING answers, runs again, outbox deletes. */
 void grab_path_tick(struct grab_path *p);
+/* The answers told so far were written. */
+void grab_path_flushed(struct grab_path *p);
 
 #endif

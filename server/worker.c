@@ -28,6 +28,7 @@ enum {
     WHEEL_TURN_TICKS = 50,      /* every session is looked at once in 5 s */
     DRAIN_KAFKA_MS = 3000,
     SANCTIONS_MAX = 65536,
+    REPLY_BURST = 32, /* answers per burst: what waits for the last of them is a fraction of a ms */
 };
 
 void (*worker_on_start)(struct worker *w) = NULL;
@@ -214,6 +215,16 @@ static void on_tick(uv_timer_t *t)
     worker_drain_tick(w);
 }
 
+/* Every turn of the loop ends here, before it waits for the next events. */
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+    struct worker *w = prepare->data;
+
+    session_table_flush(w->sessions);
+    if (w->grabs)
+        grab_path_flushed(w->grabs);
+}
+
 /* ---- fan-out ---- */
 
 static void on_fanout(uv_idle_t *idle)
@@ -385,6 +396,7 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
         .transport = w->transport,
         .queue_bytes = (size_t)w->conf->limits_queue_bytes,
         .queue_age_us = w->conf->limits_queue_age_ms * 1000,
+        .reply_burst = REPLY_BURST,
         .left_room = hub_on_left,
     });
     w->hub = hub_create(&(struct hub_opts){
@@ -411,12 +423,14 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
 static void worker_start(struct worker *w)
 {
     uv_timer_init(&w->loop, &w->tick);
+    uv_prepare_init(&w->loop, &w->before_sleep);
     uv_idle_init(&w->loop, &w->fanout);
     uv_signal_init(&w->loop, &w->sigterm);
     uv_signal_init(&w->loop, &w->sigusr1);
     uv_signal_init(&w->loop, &w->sigusr2);
     uv_signal_init(&w->loop, &w->sighup);
     w->tick.data = w;
+    w->before_sleep.data = w;
     w->fanout.data = w;
     w->sigterm.data = w;
     w->sigusr1.data = w;
@@ -424,6 +438,8 @@ static void worker_start(struct worker *w)
     w->sighup.data = w;
     w->tick_due_us = rr_mono_us(w->clock) + TICK_MS * 1000;
     uv_timer_start(&w->tick, on_tick, TICK_MS, TICK_MS);
+    uv_prepare_start(&w->before_sleep, on_before_sleep);
+    uv_unref((uv_handle_t *)&w->before_sleep);
     uv_signal_start(&w->sigterm, on_signal, SIGTERM);
     uv_signal_start(&w->sigusr1, on_signal, SIGUSR1);
     uv_signal_start(&w->sigusr2, on_signal, SIGUSR2);
@@ -444,6 +460,7 @@ static void worker_stop(struct worker *w)
     uv_close((uv_handle_t *)&w->sighup, NULL);
     rr_fail(WORKER_ENDS);
     producer_destroy(w->producer, DRAIN_KAFKA_MS);
+    session_table_flush(w->sessions);
     grab_path_tick(w->grabs); /* deletes outbox entries that were reported meanwhile */
     /* Before the store: nothing may be asked of it any more. What its scripts still grant waits in
      * the outbox. */
@@ -455,6 +472,7 @@ static void worker_stop(struct worker *w)
     while (w->store)
         uv_run(&w->loop, UV_RUN_ONCE);
     db_pool_destroy(w->db);
+    uv_close((uv_handle_t *)&w->before_sleep, NULL);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     risk_guard_destroy(w->guard);
     ban_watch_destroy(w->bans);

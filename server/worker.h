@@ -64,7 +64,8 @@ struct worker {
     int64_t offset_rtt_us; /* INT64_MAX: no sample yet */
     int64_t offset_at_us;
     int64_t offset_asked_us;
-    uv_timer_t tick;  /* 100 ms: tickers, ends, loop lag, wheels */
+    uv_timer_t tick; /* 100 ms: tickers, ends, loop lag, wheels */
+    uv_prepare_t before_sleep;
     uv_idle_t fanout; /* active while fan-outs wait */
     uv_signal_t sigterm;
     uv_signal_t sigusr1;

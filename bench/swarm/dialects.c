@@ -73,7 +73,7 @@ static void redrain_message(struct swarm_conn *c, struct rr_slice bytes, int64_t
     else if (m.id)
         swarm_answer(c, m.id,
                      m.op == MSG_REPLY ? wire_int(&m.body, "result", -1) : (int64_t)RESULT_OK,
-                     now_us);
+                     m.op == MSG_REPLY ? wire_int(&m.body, "retry_after_ms", 0) : 0, now_us);
 }
 
 /* ---- a server on npm's ws: the first message names the room ---- */

@@ -22,6 +22,17 @@ static uint32_t idle_pop(struct swarm_run *r)
     return index;
 }
 
+/* A viewer wins a few packets of a rain and then plays the next one: that is life, and a record of hundreds of wins of one user is not. */
+static void ask_grab(struct swarm_conn *c, struct rr_buf *b)
+{
+    const struct swarm_run *r = &c->swarm->run;
+    int64_t rain = r->each > 0 ? c->won / r->each : 0;
+
+    if (rain >= r->codes_n)
+        rain = r->codes_n - 1;
+    wire_grab(b, c->asked, r->codes[rain], c->won - rain * r->each, false);
+}
+
 static void ask(struct swarm_conn *c, int64_t due_us)
 {
     struct swarm_run *r = &c->swarm->run;
@@ -30,13 +41,33 @@ static void ask(struct swarm_conn *c, int64_t due_us)
     c->asked = ++c->last_id;
     c->due_us = due_us;
     if (r->kind == SWARM_GRAB)
-        wire_grab(&b, c->asked, r->code, c->seq, false);
+        ask_grab(c, &b);
     else
         wire_ping(&b, c->asked, due_us / 1000);
     swarm_send(c, &b);
     rr_buf_fini(&b);
     r->sent++;
     r->under_way++;
+}
+
+static void busy_push(struct swarm_conn *c, int64_t again_us)
+{
+    c->due_us = again_us;
+    idle_push(&c->swarm->run, c->index);
+}
+
+/* In the order in which they were refused: a server's advice changes slowly. */
+static void busy_step(struct swarm_run *r, struct swarm_conn *conns, int64_t now_us)
+{
+    while (r->per_s == 0 && r->idle_n > 0 && now_us < r->until_us) {
+        struct swarm_conn *c = &conns[r->idle[r->idle_head]];
+
+        if (c->due_us > now_us)
+            return;
+        idle_pop(r);
+        if (c->state == SWARM_IN)
+            ask(c, now_us);
+    }
 }
 
 void swarm_run_begin(struct swarm *s, int64_t now_us)
@@ -72,6 +103,7 @@ void swarm_run_step(struct swarm *s, int64_t now_us)
 
     if (!r->active)
         return;
+    busy_step(r, s->conns, now_us);
     while (r->per_s > 0 && r->idle_n > 0) {
         int64_t due_us = due_at(r, r->due);
 
@@ -94,10 +126,13 @@ int64_t swarm_run_next_us(const struct swarm *s, int64_t now_us)
         return INT64_MAX;
     if (r->per_s > 0 && r->idle_n > 0 && due_at(r, r->due) < r->until_us)
         return due_at(r, r->due);
-    return now_us < r->until_us ? r->until_us : now_us + 1000;
+    if (now_us >= r->until_us)
+        return now_us + 1000;
+    return r->idle_n > 0 ? now_us + 1000 : r->until_us;
 }
 
-void swarm_answer(struct swarm_conn *c, uint32_t id, int64_t code, int64_t now_us)
+void swarm_answer(struct swarm_conn *c, uint32_t id, int64_t code, int64_t retry_after_ms,
+                  int64_t now_us)
 {
     struct swarm_run *r = &c->swarm->run;
 
@@ -112,14 +147,16 @@ void swarm_answer(struct swarm_conn *c, uint32_t id, int64_t code, int64_t now_u
     /* What is answered after the end was load, but not throughput. */
     if (now_us <= r->until_us || r->per_s > 0) {
         r->answered++;
-        r->codes[code >= 0 && code < SWARM_CODES ? code : SWARM_CODES - 1]++;
+        r->results[code >= 0 && code < SWARM_CODES ? code : SWARM_CODES - 1]++;
         hist_record(code == RESULT_OK ? &r->ok_us : &r->other_us, now_us - c->due_us);
         r->ok += code == RESULT_OK;
     }
     if (code == RESULT_OK)
-        c->seq++;
+        c->won++;
     if (r->per_s > 0)
         idle_push(r, c->index);
+    else if (retry_after_ms > 0)
+        busy_push(c, now_us + retry_after_ms * 1000);
     else if (now_us < r->until_us)
         ask(c, now_us);
 }

@@ -65,7 +65,7 @@ void swarm_say_run(const struct swarm *s, int64_t now_us)
     int64_t told = 0;
 
     for (uint32_t i = 0; i < s->opts->n; i++)
-        told += s->conns[i].seq;
+        told += s->conns[i].won;
     printf("{\"event\":\"run\",\"us\":%" PRId64 ",\"took_us\":%" PRId64 ",\"sent\":%" PRIu64
            ",\"answered\":%" PRIu64 ",\"ok\":%" PRIu64 ",\"pending\":%" PRIu64
            ",\"unanswered\":%" PRIu64 ",\"lost_conns\":%" PRIu64
@@ -73,10 +73,10 @@ void swarm_say_run(const struct swarm *s, int64_t now_us)
            r->until_us - r->begun_us, now_us - r->begun_us, r->sent, r->answered, r->ok, r->pending,
            r->under_way, r->lost_conns, s->in, told);
     for (uint32_t i = 0; i < SWARM_CODES; i++) {
-        if (r->codes[i] == 0)
+        if (r->results[i] == 0)
             continue;
         const char *name = i < SWARM_CODES - 1 ? result_name((enum result_code)i) : "UNKNOWN";
-        printf("%s\"%s\":%" PRIu64, comma, name, r->codes[i]);
+        printf("%s\"%s\":%" PRIu64, comma, name, r->results[i]);
         comma = ",";
     }
     printf("}");

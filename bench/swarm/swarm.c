@@ -21,7 +21,7 @@ enum {
     PAYLOAD_BYTES = 200,
     SOURCES = 500,             /* 127.0.1.0 … 127.0.2.249 */
     SOURCE_FIRST = 0x7f000100, /* 127.0.1.0 */
-    LINE_MAX_BYTES = 1024,
+    LINE_MAX_BYTES = 4096,
 };
 
 void swarm_connect(struct swarm_conn *c, int64_t now_us)
@@ -166,10 +166,24 @@ static double number(const char *line, const char *name, double fallback)
     return at && at[len] == '=' ? strtod(at + len + 1, NULL) : fallback;
 }
 
+/* codes=A,B,…: the rains of a run, in this order. */
+static void rains_of(struct swarm_run *r, const char *line)
+{
+    const char *at = strstr(line, "codes=");
+    size_t len = 0;
+
+    for (at = at ? at + 6 : ""; *at && *at != ' ' && r->codes_n < SWARM_RAINS;
+         at += len + (at[len] == ',')) {
+        len = strcspn(at, ", ");
+        snprintf(r->codes[r->codes_n++], SWARM_CODE_BYTES, "%.*s", (int)len, at);
+    }
+    if (r->codes_n == 0)
+        r->codes_n = 1; /* a rain that nobody knows */
+}
+
 static void begin_run(struct swarm *s, const char *line, int64_t now_us)
 {
     struct swarm_run *r = &s->run;
-    const char *code = strstr(line, "code=");
     double conns = number(line, "conns", s->opts->n);
 
     free(r->idle);
@@ -177,13 +191,13 @@ static void begin_run(struct swarm *s, const char *line, int64_t now_us)
         .kind = strstr(line, "ping") ? SWARM_PING : SWARM_GRAB,
         .until_us = (int64_t)(number(line, "secs", 4) * 1e6),
         .per_s = number(line, "rate", 0),
+        .each = (int64_t)number(line, "each", 0),
         .conns = conns >= 1 && conns < s->opts->n ? (uint32_t)conns : s->opts->n,
     };
-    if (code)
-        snprintf(r->code, sizeof(r->code), "%.*s", (int)strcspn(code + 5, " "), code + 5);
+    rains_of(r, line);
     if (number(line, "fresh", 0) > 0) {
         for (uint32_t i = 0; i < s->opts->n; i++)
-            s->conns[i].seq = 0;
+            s->conns[i].won = 0;
     }
     swarm_run_begin(s, now_us);
 }

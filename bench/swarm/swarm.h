@@ -32,8 +32,9 @@ struct swarm_conn {
     uint32_t step;    /* of entering */
     uint32_t last_id; /* frame ids */
     uint32_t asked;   /* id of the request under way; 0: none */
-    int64_t due_us;   /* of the request under way; when entering: of the connect */
-    int64_t seq;      /* next grant to ask for */
+    int64_t
+        due_us; /* of the request under way; when entering: of the connect; when BUSY: when to come again */
+    int64_t won;      /* grants of this run's rains, all together: what to ask for next */
     int64_t room_seq; /* last push with a position; -1: none yet */
 };
 
@@ -54,7 +55,7 @@ struct swarm_opts {
     uint32_t entering; /* at most so many half way */
 };
 
-enum { BCASTS_MAX = 4096, SWARM_CODES = 32 };
+enum { BCASTS_MAX = 4096, SWARM_CODES = 32, SWARM_RAINS = 32, SWARM_CODE_BYTES = 65 };
 
 /* One broadcast as its receivers saw it, by the stamp in its payload. */
 struct bcast {
@@ -72,17 +73,21 @@ struct swarm_seen {
 
 enum swarm_kind { SWARM_GRAB, SWARM_PING };
 
-/* A load: so many requests a second (0: as fast as the answers come), on the first `conns` sockets. */
+/* A load: so many requests a second (0: as fast as the answers come), on the first `conns` sockets. Who is told BUSY comes again
+ * when the answer says. */
 struct swarm_run {
     enum swarm_kind kind;
     int64_t begun_us, until_us, give_up_us;
     double per_s;
     uint32_t conns;
-    char code[65];
+    char codes[SWARM_RAINS][SWARM_CODE_BYTES]; /* rains, one after the other */
+    uint32_t codes_n;
+    int64_t each; /* wins of a socket before it goes on to the next rain; 0: stays */
     uint64_t due, sent, answered, ok, pending, under_way, lost_conns;
-    uint64_t codes[SWARM_CODES];
+    uint64_t results[SWARM_CODES]; /* by code of the answer */
     struct hist ok_us, other_us;
-    uint32_t *idle; /* ring of sockets without a request */
+    uint32_t
+        *idle; /* ring of sockets without a request; without per_s: of those that were told BUSY */
     uint32_t idle_head, idle_n;
     bool active;
 };
@@ -127,8 +132,9 @@ void swarm_stamps(struct swarm_conn *c, struct rr_slice bytes, int64_t now_us);
 void swarm_run_begin(struct swarm *s, int64_t now_us);
 void swarm_run_step(struct swarm *s, int64_t now_us);
 int64_t swarm_run_next_us(const struct swarm *s, int64_t now_us);
-/* code: of the answer; PENDING leaves the request under way. */
-void swarm_answer(struct swarm_conn *c, uint32_t id, int64_t code, int64_t now_us);
+/* code: of the answer; PENDING leaves the request under way. retry_after_ms: what a BUSY said, or 0. */
+void swarm_answer(struct swarm_conn *c, uint32_t id, int64_t code, int64_t retry_after_ms,
+                  int64_t now_us);
 void swarm_run_lost(struct swarm_conn *c);
 
 /* swarm_report.c: the lines on stdout. */

@@ -4,34 +4,35 @@
 import {execFile} from "node:child_process";
 import {promisify} from "node:util";
 import {aaBar, bars} from "./bars.mjs";
-import {cpuWhile, median, metrics, ms, note, openRain, program, round, servicePids, sleep, startEcho, startLab, startSwarm, tokensFile} from "./lab.mjs";
+import {cpuWhile, median, metrics, ms, note, openRain, openRains, program, round, servicePids, sleep, startEcho, startLab, startSwarm, sum, tokensFile} from "./lab.mjs";
 
 const DRAIN_MS = 600_000;
 const perSecond = (run) => run.answered * 1e6 / run.us;
+const toldPerSecond = (run) => run.ok * 1e6 / run.us;
 
 /** A/A: two runs of the echo around each of ours. */
-async function rounds(o, ours, echo, label) {
+async function rounds(o, ours, echo, label, mineOf = perSecond) {
   const rows = [];
   for (let i = 0; i < o.runs; i += 1) {
     const before = await echo();
     const mine = await ours(i);
     const after = await echo();
     rows.push({ours: mine, before, after, reference: (perSecond(before) + perSecond(after)) / 2});
-    note(`${label} ${i + 1}: ${Math.round(perSecond(mine))}/s, echo ${Math.round(perSecond(before))}/s and ${Math.round(perSecond(after))}/s`);
+    note(`${label} ${i + 1}: ${Math.round(mineOf(mine))}/s, echo ${Math.round(perSecond(before))}/s and ${Math.round(perSecond(after))}/s`);
   }
   return {
     rows,
-    value: Math.round(median(rows.map((r) => perSecond(r.ours)))), reference: Math.round(median(rows.map((r) => r.reference))),
-    ratio: round(median(rows.map((r) => perSecond(r.ours) / r.reference))),
+    value: Math.round(median(rows.map((r) => mineOf(r.ours)))), reference: Math.round(median(rows.map((r) => r.reference))),
+    ratio: round(median(rows.map((r) => mineOf(r.ours) / r.reference))),
     aa: round(median(rows.map((r) => perSecond(r.before) / perSecond(r.after)))),
   };
 }
 
 /** Everything that was told is in the books. */
-async function settled(stack, code, told) {
+async function settled(stack, codes, told) {
   const deadline = Date.now() + DRAIN_MS;
   for (;;) {
-    const [row] = await stack.sql("SELECT SUM(settled_cnt) AS n FROM rp_escrow WHERE code = ?", [code]);
+    const [row] = await stack.sql("SELECT SUM(settled_cnt) AS n FROM rp_escrow WHERE code IN (?)", [codes]);
     if (Number(row?.n ?? 0) === told) break;
     if (Date.now() > deadline) throw new Error(`${row?.n} of ${told} told grants are in the books after ${DRAIN_MS} ms`);
     await sleep(100);
@@ -70,38 +71,37 @@ export async function grabbing(o, workers) {
     const bare = await startSwarm({url: echo.url, tokens, conns});
     const swarm = await startSwarm({url: stack.wsUrl, tokens, conns});
     swarms.push(bare, swarm);
-    const echoPass = () => bare.run("grab", {secs: o.secs, code: "x".repeat(12)});
-    // A rain per pass, of as many packets as a pass may win: five shards.
-    const count = o.quick ? 20_000 : 250_000;
+    const echoPass = () => bare.run("grab", {secs: o.secs, codes: "x".repeat(12)});
+    const most = o.quick ? 20_000 : 250_000;
     const who = {server: stack.serverPids(), crowd: [swarm.child.pid], ...servicePids()};
     let spent = {};
     let wins = 0;
-    let told = new Map();
+    let told = [];
     const pass = async (more = {}) => {
-      const code = await openRain(stack, {count, limit: 1000});
+      const rains = await openRains(stack, {wins: most, conns});
       const before = await metrics(stack);
-      const {result: run, cpu} = await cpuWhile(who, () => swarm.run("grab", {secs: o.secs, code, fresh: 1, ...more}));
+      const {result: run, cpu} = await cpuWhile(who, () => swarm.run("grab", {secs: o.secs, ...rains, fresh: 1, ...more}));
       run.stages = stages(before, await metrics(stack));
       note(`  ${JSON.stringify(run.stages)}`);
       for (const [name, us] of Object.entries(cpu)) spent[name] = (spent[name] ?? 0) + us;
       wins += run.ok;
-      told.set(code, run.told_in_all);
+      told.push({codes: rains.codes, n: run.told_in_all});
       return onlyWins(run);
     };
     const perWin = () => Object.fromEntries(Object.entries(spent).map(([name, us]) => [name, round(us / wins, 1)]));
     const allSettled = async () => {
       const begun = Date.now();
-      for (const [code, n] of told) await settled(stack, code, n);
+      for (const {codes, n} of told) await settled(stack, codes, n);
       await stack.verify();
-      note(`  ${[...told.values()].reduce((a, b) => a + b, 0)} told grants are in the books after ${Date.now() - begun} ms, books clean`);
-      told = new Map();
+      note(`  ${sum(told.map((t) => t.n))} told grants are in the books after ${Date.now() - begun} ms, books clean`);
+      told = [];
       return Date.now() - begun;
     };
 
     // The settler stands still.
     await pass({secs: Math.min(1, o.secs)});
     [spent, wins] = [{}, 0];
-    const paused = await rounds(o, () => pass(), echoPass, "settler paused");
+    const paused = await rounds(o, () => pass(), echoPass, "settler paused", toldPerSecond);
     const cpuPerWin = perWin();
     note(`  us of CPU per win: ${JSON.stringify(cpuPerWin)}`);
     const half = await pass({secs: Math.max(o.secs, 1), rate: Math.max(1, Math.round(paused.value / 2))});
@@ -110,7 +110,7 @@ export async function grabbing(o, workers) {
     const drainedMs = await allSettled();
     // With it running.
     await pass({secs: Math.min(1, o.secs)});
-    const running = await rounds(o, () => pass(), echoPass, "settler running");
+    const running = await rounds(o, () => pass(), echoPass, "settler running", toldPerSecond);
     await allSettled();
     return {paused, half, produce, running, drainedMs, cpuPerWin, serverUs: cpuPerWin.server, conns};
   } finally {
@@ -154,7 +154,7 @@ export async function lose(o) {
     const swarm = await startSwarm({url: stack.wsUrl, tokens, conns});
     swarms.push(bare, swarm);
     const code = await openRain(stack, {count: 10, limit: 1});
-    await swarm.run("grab", {secs: 0.5, code, fresh: 1});
+    await swarm.run("grab", {secs: 0.5, codes: code, fresh: 1});
     // What the server asks Redis anyway: clock, presence, tickers.
     const idle0 = (await metrics(stack)).redis_calls_total;
     const idleS = o.quick ? 0.5 : 2;
@@ -168,14 +168,14 @@ export async function lose(o) {
       await sleep(300);
       const before = (await metrics(stack)).redis_calls_total;
       const at = performance.now();
-      const {result: run, cpu} = await cpuWhile({server: stack.serverPids()}, () => swarm.run("grab", {secs: o.secs, code}));
+      const {result: run, cpu} = await cpuWhile({server: stack.serverPids()}, () => swarm.run("grab", {secs: o.secs, codes: code}));
       serverUs += cpu.server;
       await sleep(300);
       calls += (await metrics(stack)).redis_calls_total - before;
       spent += (performance.now() - at) / 1000;
       losers += run.answered - run.ok;
       return run;
-    }, () => bare.run("grab", {secs: o.secs, code: "x".repeat(12)}), "sold out");
+    }, () => bare.run("grab", {secs: o.secs, codes: "x".repeat(12)}), "sold out");
     const extra = Math.max(0, calls - idlePerS * spent);
     const perLoser = round(extra / losers, 5);
     return {

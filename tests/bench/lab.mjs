@@ -224,6 +224,20 @@ export async function openRain(stack, {count, limit = 1000, shards, fen = 10}) {
   return code;
 }
 
+const RAINS_MAX = 30;
+const WINS_EACH = 25;
+
+/**
+ * Rains for a pass of so many wins by so many viewers, {codes, each} for Swarm.run(): a viewer wins `each` of one and goes on to the
+ * next. Some dozens of one rain at most: that is life, hundreds are not, and what Redis remembers of a user's wins grows with each of them.
+ */
+export async function openRains(stack, {wins, conns}) {
+  const each = Math.max(WINS_EACH, Math.ceil(wins / conns / RAINS_MAX));
+  const count = Math.ceil(conns * each * 1.2);
+  const codes = await Promise.all(Array.from({length: Math.ceil(wins / conns / each)}, () => openRain(stack, {count, limit: each})));
+  return {codes, each};
+}
+
 /** Now on CLOCK_MONOTONIC in µs, the clock of the stamps. */
 export const monoUs = () => Number(process.hrtime.bigint() / 1000n);
 

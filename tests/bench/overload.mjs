@@ -1,7 +1,7 @@
 // Twice what the server can do, for half a minute: what it then does, how long the accepted wait, and whether anybody misses a push that
 // must arrive. Then the seed's evening: 80 % of the grabs in the first tenth of the time, 15 % in the next half, 5 % in the rest.
 import {bars} from "./bars.mjs";
-import {monoUs, ms, note, openRain, ROOM, round, sleep, startLab, startSwarm, stamped, sum, tokensFile} from "./lab.mjs";
+import {monoUs, ms, note, openRains, ROOM, round, sleep, startLab, startSwarm, stamped, sum, tokensFile} from "./lab.mjs";
 
 const PUSHES_PER_S = 5;
 
@@ -34,13 +34,13 @@ export async function overload(o) {
   try {
     const count = o.quick ? 50_000 : 1_000_000;
     swarm = await startSwarm({url: stack.wsUrl, tokens: tokensFile(stack, conns), conns});
-    let code = await openRain(stack, {count, limit: 1000});
-    await swarm.run("grab", {secs: Math.min(1, o.secs), code, conns: busy, fresh: 1});
-    const peak = await swarm.run("grab", {secs: o.secs, code, conns: busy});
+    let rains = await openRains(stack, {wins: count, conns});
+    await swarm.run("grab", {secs: Math.min(1, o.secs), ...rains, conns: busy, fresh: 1});
+    const peak = await swarm.run("grab", {secs: o.secs, ...rains, conns: busy});
     const peakPerS = peak.ok * 1e6 / peak.us;
     swarm.reset();
-    code = await openRain(stack, {count, limit: 1000});
-    const over = await whilePushing(stack, () => swarm.run("grab", {secs, code, fresh: 1, rate: Math.round(2 * peakPerS)}));
+    rains = await openRains(stack, {wins: count, conns});
+    const over = await whilePushing(stack, () => swarm.run("grab", {secs, ...rains, fresh: 1, rate: Math.round(2 * peakPerS)}));
     const run = over.result;
     const expected = over.sent() * conns;
     let seen = await swarm.seen();
@@ -55,12 +55,12 @@ export async function overload(o) {
 
     // 80-15-5: as many grabs as the peak makes in a third of the time.
     swarm.reset();
-    code = await openRain(stack, {count, limit: 1000});
+    rains = await openRains(stack, {wins: count, conns});
     const total = Math.min(peakPerS * secs / 3, count * 0.9);
     const parts = [];
     let fresh = 1;
     for (const [share, time] of [[0.8, 0.1], [0.15, 0.5], [0.05, 0.4]]) {
-      parts.push(await swarm.run("grab", {secs: secs * time, code, fresh, rate: Math.max(1, Math.round(total * share / (secs * time)))}));
+      parts.push(await swarm.run("grab", {secs: secs * time, ...rains, fresh, rate: Math.max(1, Math.round(total * share / (secs * time)))}));
       fresh = 0;
     }
     const profile = parts.map((p) => ({sent: p.sent, ok: p.ok, busy: p.codes.BUSY ?? 0, p50_ms: ms(p.ok_us.p50_us), p99_ms: ms(p.ok_us.p99_us), took_ms: ms(p.took_us)}));

@@ -52,6 +52,7 @@ struct session {
     uint64_t id; /* generation << 32 | slot; never reused within 2^32 generations */
     enum session_state state;
     enum session_role role;
+    uint32_t corked; /* answers of his that wait for session_table_flush() */
     bool all_rooms;
     bool may_send;
     int64_t level; /* of the token, 0 when it says none */
@@ -99,6 +100,7 @@ struct session_table_opts {
     const struct transport *transport;
     size_t queue_bytes;   /* must-arrive bytes per session */
     int64_t queue_age_us; /* longest a frame waits for its socket; 0: no bound */
+    uint32_t reply_burst; /* answers that wait for session_table_flush() at most; 0: none does */
     /* Called when a session leaves JOINED, before it changes (the room's own list is already
      * updated). */
     void (*left_room)(void *arg, struct session *s);
@@ -130,6 +132,12 @@ bool session_may_enter(const struct session *s, const char *room_id);
 /* Must arrive: in order, never dropped; a reader too slow for it is closed with 4008. Takes its own
  * reference. */
 void session_send(struct session *s, struct rr_frame *frame);
+/* An answer: must arrive, after all that was sent to s before. Written by session_table_flush() together with the others of this
+ * turn of the loop: a burst of writes wakes a client on the same machine once instead of once per answer, and runs through
+ * the same code again and again (docs/adr/0038-answers-in-bursts.md). */
+void session_reply(struct session *s, struct rr_frame *frame);
+/* Writes the answers that wait. Whoever owns the loop calls it before the loop sleeps. */
+void session_table_flush(struct session_table *t);
 /* Latest wins: an unsent frame with the same key is replaced; at most OUT_LATEST_MAX wait. */
 void session_send_latest(struct session *s, struct rr_frame *frame, uint64_t key);
 /* The socket takes bytes: sends what waits. */

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "fakes.h"
 
-enum { QUEUE_BYTES = 100, SOCKETS = 8 };
+enum { QUEUE_BYTES = 100, SOCKETS = 8, BURST = 3 };
 
 struct fixture {
     struct session_table *t;
@@ -35,8 +35,11 @@ static int setup(void **state)
 {
     (void)state;
     f = rr_xcalloc(1, sizeof(*f));
-    f->t = session_table_create(&(struct session_table_opts){
-        .transport = &fake_transport, .queue_bytes = QUEUE_BYTES, .left_room = on_left, .arg = f});
+    f->t = session_table_create(&(struct session_table_opts){.transport = &fake_transport,
+                                                             .queue_bytes = QUEUE_BYTES,
+                                                             .reply_burst = BURST,
+                                                             .left_room = on_left,
+                                                             .arg = f});
     f->f = rr_frame_create("0123456789", 10, FAKE_HEADROOM);
     return 0;
 }
@@ -477,6 +480,138 @@ static void test_queue_bytes_can_change(void **state)
 }
 
 /* Random sends, drains, stalls and closes: the sum holds after every step. */
+/* ---- answers in bursts ---- */
+
+static void test_answers_wait_for_the_burst(void **state)
+{
+    struct session *a = open_as(0, 7);
+    struct session *b = open_as(1, 8);
+
+    (void)state;
+    session_reply(a, f->f);
+    session_reply(b, f->f);
+    assert_int_equal(f->conns[0].sent_n + f->conns[1].sent_n, 0);
+    assert_int_equal(session_table_counters(f->t)->queued, 2);
+    assert_exact(2);
+    session_table_flush(f->t);
+    assert_int_equal(f->conns[0].sent_n, 1);
+    assert_int_equal(f->conns[1].sent_n, 1);
+    assert_int_equal(session_table_counters(f->t)->queued, 0);
+    assert_exact(2);
+    session_table_flush(f->t); /* nothing twice */
+    assert_exact(2);
+    assert_int_equal(f->conns[0].sent_n, 1);
+}
+
+static void test_a_full_burst_is_written(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    for (int i = 0; i < BURST - 1; i++)
+        session_reply(s, f->f);
+    assert_int_equal(f->conns[0].sent_n, 0);
+    session_reply(s, f->f);
+    assert_int_equal(f->conns[0].sent_n, BURST);
+    assert_exact(BURST);
+}
+
+static void test_nothing_overtakes_an_answer(void **state)
+{
+    struct session *s = open_as(0, 7);
+    struct rr_frame *answer = rr_frame_create("answer", 6, FAKE_HEADROOM);
+
+    (void)state;
+    session_reply(s, answer);
+    session_send_latest(s, f->f, 1);
+    assert_int_equal(f->conns[0].sent_n, 2);
+    assert_ptr_equal(f->conns[0].sent[0], answer);
+    session_reply(s, answer);
+    session_send(s, f->f);
+    assert_int_equal(f->conns[0].sent_n, 4);
+    assert_ptr_equal(f->conns[0].sent[2], answer);
+    f->conns[0].busy = true;
+    session_send(s, f->f);
+    session_reply(s, answer); /* behind what waits already */
+    session_table_flush(f->t);
+    f->conns[0].busy = false;
+    session_on_writable(s);
+    assert_int_equal(f->conns[0].sent_n, 6);
+    assert_ptr_equal(f->conns[0].sent[5], answer);
+    assert_exact(6);
+    fake_conn_clear(&f->conns[0]);
+    rr_frame_unref(&answer);
+}
+
+static void test_an_answer_arrives_before_the_close(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    session_reply(s, f->f);
+    session_close(s, CLOSE_BANNED);
+    assert_int_equal(f->conns[0].sent_n, 1);
+    assert_int_equal(f->conns[0].close_code, CLOSE_BANNED);
+    assert_exact(1);
+}
+
+static void test_an_answer_to_nobody(void **state)
+{
+    struct session *s = open_as(0, 7);
+
+    (void)state;
+    session_reply(s, f->f);
+    session_reply(s, f->f);
+    session_destroy(s); /* the socket is gone */
+    assert_int_equal(session_table_counters(f->t)->closed, 2);
+    assert_int_equal(session_table_counters(f->t)->queued, 0);
+    s = open_as(1, 8); /* in the same slot */
+    session_table_flush(f->t);
+    assert_int_equal(f->conns[0].sent_n + f->conns[1].sent_n, 0);
+    assert_exact(2);
+    session_reply(s, f->f); /* waits when the table ends: the reference is given back */
+}
+
+static void test_an_answer_moves_into_the_account(void **state)
+{
+    struct session *s = open_as(0, 7);
+    struct delivery room = {0};
+
+    (void)state;
+    session_reply(s, f->f);
+    session_set_account(s, &room);
+    assert_int_equal(room.expected, 1);
+    assert_int_equal(room.queued, 1);
+    session_table_flush(f->t);
+    assert_int_equal(room.expected, 1);
+    assert_int_equal(room.sent, 1);
+    assert_int_equal(room.queued, 0);
+    session_reply(s, f->f);
+    session_set_account(s, NULL);
+    assert_int_equal(room.expected, 2);
+    assert_int_equal(room.closed, 1);
+    assert_int_equal(room.queued, 0);
+}
+
+static void test_a_slow_reader_s_burst(void **state)
+{
+    struct session *s = open_as(0, 7);
+    struct rr_frame *big =
+        rr_frame_create("0123456789012345678901234567890123456789012345678901234567890123456789",
+                        70, FAKE_HEADROOM);
+
+    (void)state;
+    session_reply(s, big);
+    session_reply(s, big);
+    f->conns[0].busy = true;
+    session_table_flush(f->t); /* the second does not fit into his queue */
+    assert_int_equal(s->state, SESSION_CLOSING);
+    assert_int_equal(session_table_counters(f->t)->slow_closed, 1);
+    assert_int_equal(session_table_counters(f->t)->queued, 0);
+    assert_exact(2);
+    rr_frame_unref(&big);
+}
+
 static void test_counters_are_exact_at_any_instant(void **state)
 {
     struct session *s[SOCKETS];
@@ -491,7 +626,7 @@ static void test_counters_are_exact_at_any_instant(void **state)
 
         x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
         i = (int)(x >> 33) % SOCKETS;
-        switch ((x >> 40) % 12) {
+        switch ((x >> 40) % 16) {
         case 0: f->conns[i].busy = !f->conns[i].busy; break;
         case 1: session_on_writable(s[i]); break;
         case 2:
@@ -508,6 +643,13 @@ static void test_counters_are_exact_at_any_instant(void **state)
             session_send_latest(s[i], f->f, (x >> 45) % 12);
             expected++;
             break;
+        case 6:
+        case 7:
+        case 8:
+            session_reply(s[i], f->f);
+            expected++;
+            break;
+        case 9: session_table_flush(f->t); break;
         default: session_send(s[i], f->f); expected++;
         }
         assert_exact(expected);
@@ -539,6 +681,13 @@ int main(void)
         TEST(test_broken_socket),
         TEST(test_close_keeps_the_first_code),
         TEST(test_queue_bytes_can_change),
+        TEST(test_answers_wait_for_the_burst),
+        TEST(test_a_full_burst_is_written),
+        TEST(test_nothing_overtakes_an_answer),
+        TEST(test_an_answer_arrives_before_the_close),
+        TEST(test_an_answer_to_nobody),
+        TEST(test_an_answer_moves_into_the_account),
+        TEST(test_a_slow_reader_s_burst),
         TEST(test_counters_are_exact_at_any_instant),
     };
 
