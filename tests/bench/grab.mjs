@@ -72,13 +72,14 @@ export async function grabbing(o, workers) {
     const swarm = await startSwarm({url: stack.wsUrl, tokens, conns});
     swarms.push(bare, swarm);
     const echoPass = () => bare.run("grab", {secs: o.secs, codes: "x".repeat(12)});
-    const most = o.quick ? 20_000 : 250_000;
+    const most = o.quick ? 20_000 : 360_000; // a little more than a pass may win
     const who = {server: stack.serverPids(), crowd: [swarm.child.pid], ...servicePids()};
     let spent = {};
     let wins = 0;
     let told = [];
     const pass = async (more = {}) => {
-      const rains = await openRains(stack, {wins: most, conns});
+      // They end before the pass after next begins: who still asks what was granted of them would be load of nobody's.
+      const rains = await openRains(stack, {wins: most, conns, durationS: Math.ceil(o.secs) + 10});
       const before = await metrics(stack);
       const {result: run, cpu} = await cpuWhile(who, () => swarm.run("grab", {secs: o.secs, ...rains, fresh: 1, ...more}));
       run.stages = stages(before, await metrics(stack));
@@ -92,7 +93,7 @@ export async function grabbing(o, workers) {
     const allSettled = async () => {
       const begun = Date.now();
       for (const {codes, n} of told) await settled(stack, codes, n);
-      await stack.verify();
+      await stack.verify({timeoutMs: DRAIN_MS});
       note(`  ${sum(told.map((t) => t.n))} told grants are in the books after ${Date.now() - begun} ms, books clean`);
       told = [];
       return Date.now() - begun;

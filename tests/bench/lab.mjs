@@ -207,8 +207,8 @@ export async function metrics(stack) {
   return found;
 }
 
-/** A rain that is open for a long time; resolves with its code. */
-export async function openRain(stack, {count, limit = 1000, shards, fen = 10}) {
+/** A rain that is open, for half an hour unless said otherwise; resolves with its code. */
+export async function openRain(stack, {count, limit = 1000, shards, fen = 10, durationS = 1800}) {
   await stack.deposit(SENDER, count * fen);
   const spec = {sender: SENDER, room: ROOM, room_id: ROOM, count, total: count * fen, limit, biz_id: `bench-${process.hrtime.bigint()}`};
   if (shards) spec.shards = shards;
@@ -219,22 +219,22 @@ export async function openRain(stack, {count, limit = 1000, shards, fen = 10}) {
     if (rain.status === "PREPARED") break;
     await sleep(50);
   }
-  await stack.must("POST", `/api/v1/rains/${code}/start`, {countdown_ms: 500, duration_ms: 1_800_000});
+  await stack.must("POST", `/api/v1/rains/${code}/start`, {countdown_ms: 500, duration_ms: durationS * 1000});
   await sleep(1200);
   return code;
 }
 
 const RAINS_MAX = 30;
-const WINS_EACH = 25;
+const WINS_EACH = 10;
 
 /**
  * Rains for a pass of so many wins by so many viewers, {codes, each} for Swarm.run(): a viewer wins `each` of one and goes on to the
  * next. Some dozens of one rain at most: that is life, hundreds are not, and what Redis remembers of a user's wins grows with each of them.
  */
-export async function openRains(stack, {wins, conns}) {
+export async function openRains(stack, {wins, conns, durationS}) {
   const each = Math.max(WINS_EACH, Math.ceil(wins / conns / RAINS_MAX));
   const count = Math.ceil(conns * each * 1.2);
-  const codes = await Promise.all(Array.from({length: Math.ceil(wins / conns / each)}, () => openRain(stack, {count, limit: each})));
+  const codes = await Promise.all(Array.from({length: Math.ceil(wins / conns / each)}, () => openRain(stack, {count, limit: each, durationS})));
   return {codes, each};
 }
 

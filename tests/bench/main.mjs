@@ -30,7 +30,7 @@ options
   --shards N       settle, pool: shards of the rain (8)
   --settlers N     settle: settler processes (1)
   --connections N  settle: connections of each settler (1); the reference has as many as all settlers together
-  --batch N        pool: grabs per script call (128, the server's)
+  --batch N        pool: grabs per script call (500, the server's)
   --json           nothing but the last line on stdout
 `;
 
@@ -45,7 +45,7 @@ const NUMBERS = ["runs", "secs", "count", "shards", "settlers", "connections", "
 const FLAGS = ["json", "quick", "provisional"];
 
 function options(argv) {
-  const o = {bench: argv[0], shards: 8, settlers: 1, connections: 1, batch: 128, workers: 1};
+  const o = {bench: argv[0], shards: 8, settlers: 1, connections: 1, batch: 500, workers: 1};
   if (o.bench !== "all" && !SUITES[o.bench]) throw new Error(`what is ${o.bench}?\n${HELP}`);
   for (let i = 1; i < argv.length; i += 1) {
     const [name, inline] = argv[i].replace(/^--/, "").split("=");

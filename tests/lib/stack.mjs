@@ -343,11 +343,11 @@ class Stack {
   }
 
   /** Runs redrainctl: {code, stdout, stderr, json (of the last line of stdout, or null)}. */
-  async ctl(args, env = {}) {
+  async ctl(args, env = {}, {timeoutMs = 60_000} = {}) {
     const admin = this.adminPort ? ["--set", `admin.port=${this.adminPort}`] : [];
     const all = ["--config", this.configFile, ...admin, ...args];
     const options = {
-      env: {...process.env, ...sanitizerEnv(this.dir), ...env}, maxBuffer: 1 << 26, timeout: 60_000,
+      env: {...process.env, ...sanitizerEnv(this.dir), ...env}, maxBuffer: 1 << 26, timeout: timeoutMs,
     };
     let result;
     try {
@@ -364,8 +364,8 @@ class Stack {
   }
 
   /** The books by our own checker: fails on findings. */
-  async verify() {
-    const {code, json, stdout, stderr} = await this.ctl(["verify", "--all", "--json"]);
+  async verify(o) {
+    const {code, json, stdout, stderr} = await this.ctl(["verify", "--all", "--json"], {}, o);
     if (code !== 0 || !json?.ok) throw new Error(`the books are not clean (${code}): ${stdout} ${stderr}`);
     return json;
   }

@@ -114,7 +114,7 @@
       "PENDING is answered after this without a delivery report")                                  \
     X(rain, outbox_max, INT, "100000", 100, 10000000, "entries", RESTART,                          \
       "entries in a shard's outbox; full: BUSY")                                                   \
-    X(rain, batch_max, INT, "128", 1, 500, "grabs", RESTART, "grabs per script call")              \
+    X(rain, batch_max, INT, "500", 1, 500, "grabs", RESTART, "grabs per script call")              \
     X(rain, batch_window_us, INT, "1000", 0, 100000, "us", RESTART,                                \
       "longest wait for a batch to fill")                                                          \
     X(fence, policy, STR, "recover", 1, 16, "", RESTART,                                           \

@@ -1,10 +1,10 @@
 /* grab_batch.h - collects the grabs of one worker and hands them to the pool together, per (code,
  *   shard).
- * Why: one script call per grab costs a round trip; a batch of up to 128 costs one.
+ * Why: one script call per grab costs a round trip; a batch of hundreds costs one.
  * Guarantees: one call in flight per shard; order within a shard is kept; done() runs exactly once
  *   per grab, unless the batch is destroyed first.
  * Not here: who may grab (room), how Redis is spoken to (store).
- * Flush: when no call is in flight and (128 wait or the oldest waits 1 ms), and at once after a
+ * Flush: when no call is in flight and (max_items wait or the oldest waits 1 ms), and at once after a
  *   reply: what came while the call was in flight has waited for a batch already. The owner sets a
  *   timer to grab_batch_next_us() after every grab_batch_add() and grab_batch_tick(), and calls
  *   grab_batch_tick() from it.
