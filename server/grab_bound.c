@@ -6,6 +6,7 @@ enum {
     SLICE_MIN_US = 20 * 1000,
     SHARE_OF_MORE = 2, /* a pace that grows counts for half, one that shrinks for a quarter */
     SHARE_OF_LESS = 4,
+    TOO_LONG = 3, /* times wait_us: only who waits that long was taken in vain */
 };
 
 static uint32_t bound(const struct grab_bound *b)
@@ -36,6 +37,13 @@ bool grab_bound_take(struct grab_bound *b, uint32_t waiting, bool again, int64_t
     return true;
 }
 
+/* By Little's law. A loop that is busy with other things answers later however few it has taken: taking fewer would only make the
+ * pace smaller, the bound with it, and so on down to the least. */
+static bool waits_too_long(const struct grab_bound *b, double per_s)
+{
+    return (double)b->low * 1e6 > per_s * (double)b->wait_us * TOO_LONG;
+}
+
 bool grab_bound_tick(struct grab_bound *b, uint32_t waiting, int64_t now_us)
 {
     uint64_t came = b->taken - b->last_taken;
@@ -50,7 +58,7 @@ bool grab_bound_tick(struct grab_bound *b, uint32_t waiting, int64_t now_us)
     per_s = ((double)b->last_waiting + (double)came - (double)waiting) * 1e6 / (double)us;
     if (b->last_us && per_s > b->per_s)
         b->per_s += (per_s - b->per_s) / SHARE_OF_MORE;
-    else if (b->last_us && b->low > b->least / 2)
+    else if (b->last_us && b->low > b->least / 2 && waits_too_long(b, per_s))
         b->per_s += (per_s - b->per_s) / SHARE_OF_LESS;
     b->last_us = now_us;
     b->last_taken = b->taken;

@@ -3,7 +3,8 @@
  * free; nothing was asked of the pool for them. A grab that may have been granted already has twice the room.
  *
  * The pace is counted in slices of about 100 ms. It is believed when it grows; it shrinks only while grabs were waiting the
- * whole time: few answers to few questions say nothing. Pure. Thread: the worker's loop. */
+ * whole time (few answers to few questions say nothing) and three times too long: a delay that does not come from the number
+ * taken must not take the pace down with it. Pure. Thread: the worker's loop. */
 #ifndef SERVER_GRAB_BOUND_H
 #define SERVER_GRAB_BOUND_H
 

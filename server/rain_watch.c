@@ -11,6 +11,7 @@
 
 enum {
     TICKER_US = 200000,       /* RED_PACKET_TICK at most this often per rain */
+    TICKER_FRAME_US = 50,     /* and at most 20,000 frames of it a second per worker: a big room's is slower */
     TICKER_AFTER_MS = 2000,   /* the last grants are still counted after the end */
     LIST_AGAIN_US = 1000000,  /* a list that is not there is asked for again */
     RAIN_KEEP_US = 600000000, /* a rain is remembered this long after its end */
@@ -145,6 +146,15 @@ static void list_watch(void *arg, struct rain_entry *e)
     w->pool->allowed(w->pool->impl, e->live.code, on_list, t);
 }
 
+static bool tick_due(const struct worker *w, const struct rain_entry *e)
+{
+    int64_t members = hub_members(w->hub, e->live.room_id);
+    int64_t every_us = members * TICKER_FRAME_US;
+
+    return members > 0 &&
+           rr_mono_us(w->clock) - e->ticked_us >= (every_us > TICKER_US ? every_us : TICKER_US);
+}
+
 static void rain_tick(void *arg, struct rain_entry *e)
 {
     struct worker *w = arg;
@@ -161,8 +171,7 @@ static void rain_tick(void *arg, struct rain_entry *e)
     if (now_ms >= e->live.t1_ms && !e->end_told)
         push_end(w, e);
     if (now_ms >= e->live.t0_ms && now_ms < e->live.t1_ms + TICKER_AFTER_MS && !e->sums_inflight &&
-        w->bus_up && rr_mono_us(w->clock) - e->ticked_us >= TICKER_US &&
-        hub_members(w->hub, e->live.room_id) > 0)
+        w->bus_up && tick_due(w, e))
         ask_sums(w, e);
 }
 

@@ -231,8 +231,8 @@ const WINS_EACH = 10;
  * Rains for a pass of so many wins by so many viewers, {codes, each} for Swarm.run(): a viewer wins `each` of one and goes on to the
  * next. Some dozens of one rain at most: that is life, hundreds are not, and what Redis remembers of a user's wins grows with each of them.
  */
-export async function openRains(stack, {wins, conns, durationS}) {
-  const each = Math.max(WINS_EACH, Math.ceil(wins / conns / RAINS_MAX));
+export async function openRains(stack, {wins, conns, durationS, least = WINS_EACH}) {
+  const each = Math.max(least, Math.ceil(wins / conns / RAINS_MAX));
   const count = Math.ceil(conns * each * 1.2);
   const codes = await Promise.all(Array.from({length: Math.ceil(wins / conns / each)}, () => openRain(stack, {count, limit: each, durationS})));
   return {codes, each};

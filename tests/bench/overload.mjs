@@ -3,7 +3,8 @@
 import {bars} from "./bars.mjs";
 import {monoUs, ms, note, openRains, ROOM, round, sleep, startLab, startSwarm, stamped, sum, tokensFile} from "./lab.mjs";
 
-const PUSHES_PER_S = 5;
+const PUSHES_PER_S = 1; // 10,000 frames each
+const EACH = 25; // wins of a viewer per rain: each rain that is being won has its own ticker
 
 /** Pushes that must arrive, as long as `work` takes; how many were sent. */
 async function whilePushing(stack, work) {
@@ -32,14 +33,14 @@ export async function overload(o) {
   const stack = await startLab({workers: o.workers, settler: false, conf: {"kafka.queue_max": 1000000, "rain.outbox_max": 1000000}});
   let swarm = null;
   try {
-    const count = o.quick ? 50_000 : 1_000_000;
+    const count = o.quick ? 50_000 : 1_800_000;
     swarm = await startSwarm({url: stack.wsUrl, tokens: tokensFile(stack, conns), conns});
-    let rains = await openRains(stack, {wins: count, conns});
+    let rains = await openRains(stack, {wins: count / 4, conns: busy, least: EACH});
     await swarm.run("grab", {secs: Math.min(1, o.secs), ...rains, conns: busy, fresh: 1});
     const peak = await swarm.run("grab", {secs: o.secs, ...rains, conns: busy});
     const peakPerS = peak.ok * 1e6 / peak.us;
     swarm.reset();
-    rains = await openRains(stack, {wins: count, conns});
+    rains = await openRains(stack, {wins: count, conns, least: EACH});
     const over = await whilePushing(stack, () => swarm.run("grab", {secs, ...rains, fresh: 1, rate: Math.round(2 * peakPerS)}));
     const run = over.result;
     const expected = over.sent() * conns;
@@ -55,8 +56,8 @@ export async function overload(o) {
 
     // 80-15-5: as many grabs as the peak makes in a third of the time.
     swarm.reset();
-    rains = await openRains(stack, {wins: count, conns});
     const total = Math.min(peakPerS * secs / 3, count * 0.9);
+    rains = await openRains(stack, {wins: total * 1.1, conns, least: EACH});
     const parts = [];
     let fresh = 1;
     for (const [share, time] of [[0.8, 0.1], [0.15, 0.5], [0.05, 0.4]]) {
