@@ -535,7 +535,7 @@ struct grab_path *grab_path_create(struct worker *w)
         .late_us = (w->conf->kafka_message_timeout_ms - 1000) * 1000,
     });
     p->outbox = outbox_track_create(0, 0);
-    uv_timer_init(&w->loop, &p->timer);
+    uv_timer_init(&w->services.loop, &p->timer);
     p->timer.data = p;
     return p;
 }

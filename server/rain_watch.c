@@ -10,8 +10,9 @@
 #include <string.h>
 
 enum {
-    TICKER_US = 200000,       /* RED_PACKET_TICK at most this often per rain */
-    TICKER_FRAME_US = 50,     /* and at most 20,000 frames of it a second per worker: a big room's is slower */
+    TICKER_US = 200000, /* RED_PACKET_TICK at most this often per rain */
+    TICKER_FRAME_US =
+        50, /* and at most 20,000 frames of it a second per worker: a big room's is slower */
     TICKER_AFTER_MS = 2000,   /* the last grants are still counted after the end */
     LIST_AGAIN_US = 1000000,  /* a list that is not there is asked for again */
     RAIN_KEEP_US = 600000000, /* a rain is remembered this long after its end */

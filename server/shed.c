@@ -18,18 +18,22 @@ static int64_t percent_of(int64_t value, int64_t full)
     return full > 0 ? value / ((full + 99) / 100) : 0;
 }
 
-static int64_t pressure(const struct shed *s, const struct shed_view *v)
+/* Of a level, or of what would take it back. */
+static int64_t pressure(const struct shed *s, enum shed_level level, const struct shed_view *v)
 {
-    int64_t lag = percent_of(v->lag_us, s->opts.lag_us);
+    int64_t late_us = level == SHED_GRABS && v->stall_us < v->lag_us ? v->stall_us : v->lag_us;
+    int64_t lag = percent_of(late_us, s->opts.lag_us);
     int64_t queue = percent_of(v->queue_bytes, s->opts.queue_bytes);
 
     return lag > queue ? lag : queue;
 }
 
 /* Grabs have a bound of their own at every level; while it refuses some, the levels before theirs are in force. */
-static bool called_for(enum shed_level level, int64_t percent, const struct shed_view *v)
+static bool called_for(const struct shed *s, enum shed_level level, int64_t keep_percent,
+                       const struct shed_view *v)
 {
-    return percent >= begins[level] || (v->grabs_refused && level < SHED_GRABS);
+    return pressure(s, level, v) * 100 / keep_percent >= begins[level] ||
+           (v->grabs_refused && level < SHED_GRABS);
 }
 
 static bool lasts(int64_t *since_us, bool is_so, int64_t now_us, int64_t long_us)
@@ -43,9 +47,8 @@ static bool lasts(int64_t *since_us, bool is_so, int64_t now_us, int64_t long_us
 
 bool shed_step(struct shed *s, const struct shed_view *v)
 {
-    int64_t percent = pressure(s, v);
-    bool more = s->level < SHED_GRABS && called_for(s->level + 1, percent, v);
-    bool less = s->level > SHED_NONE && !called_for(s->level, percent * 100 / KEEP_PERCENT, v);
+    bool more = s->level < SHED_GRABS && called_for(s, s->level + 1, 100, v);
+    bool less = s->level > SHED_NONE && !called_for(s, s->level, KEEP_PERCENT, v);
 
     RR_ASSERT(v->now_us > 0);
     more = lasts(&s->more_us, more, v->now_us, SHED_RISE_US);

@@ -5,7 +5,8 @@
  *   1 CONNECTIONS  new sockets get 503 with Retry-After
  *   2 LATEST       and tickers, counts and chat are not sent
  *   3 COMMANDS     and commands of viewers get RATE_LIMITED with retry_after_ms
- *   4 GRABS        and new grabs get BUSY with retry_after_ms; one that may have been granted is never refused
+ *   4 GRABS        and new grabs get BUSY with retry_after_ms; one that may have been granted is never refused; only when Redis
+ *                  and Kafka are not looked after in time either: a long turn of the loop alone does not hold grabs up
  * What must arrive is sent at every level. One level at a time, up after SHED_RISE_US under the next level's pressure, down
  * after hold_us without this one's: a spike changes nothing, and nothing flaps. Thread: the worker's loop. */
 #ifndef SERVER_SHED_H
@@ -34,7 +35,8 @@ struct shed_opts {
 /* What the worker sees at a step. */
 struct shed_view {
     int64_t now_us;
-    int64_t lag_us;      /* how late the loop is */
+    int64_t lag_us;   /* how late the loop is */
+    int64_t stall_us; /* longest that Redis and Kafka were not looked after while there was work */
     int64_t queue_bytes; /* what waits for sockets and must arrive */
     bool
         grabs_refused; /* grabs over their bound since the last step: everything before them goes first */

@@ -28,6 +28,8 @@ enum {
     WHEEL_TURN_TICKS = 50,      /* every session is looked at once in 5 s */
     DRAIN_KAFKA_MS = 3000,
     SANCTIONS_MAX = 65536,
+    HEARD_MAX = 128, /* messages of clients between two looks at Redis, Kafka and the fan-outs */
+    FANOUT_BETWEEN = 128, /* sends at such a look */
     REPLY_BURST = 32, /* answers per burst: what waits for the last of them is a fraction of a ms */
 };
 
@@ -215,14 +217,31 @@ static void on_tick(uv_timer_t *t)
     worker_drain_tick(w);
 }
 
+/* Redis and Kafka are looked after now: how long were they not? */
+static void stalled(struct worker *w)
+{
+    int64_t us = w->heard ? rr_mono_us(w->clock) - w->heard_us : 0;
+
+    if (us > w->stall_us)
+        w->stall_us = us;
+    w->heard = 0;
+}
+
+static void answers_out(struct worker *w)
+{
+    session_table_flush(w->sessions);
+    if (w->grabs)
+        grab_path_flushed(w->grabs);
+}
+
 /* Every turn of the loop ends here, before it waits for the next events. */
 static void on_before_sleep(uv_prepare_t *prepare)
 {
     struct worker *w = prepare->data;
 
-    session_table_flush(w->sessions);
-    if (w->grabs)
-        grab_path_flushed(w->grabs);
+    stalled(w);
+    inner_loop_turn(&w->services);
+    answers_out(w);
 }
 
 /* ---- fan-out ---- */
@@ -234,6 +253,20 @@ static void on_fanout(uv_idle_t *idle)
     if (!hub_run(w->hub, FANOUT_SLICE))
         uv_idle_stop(idle);
     publish_delivery(w); /* what the supervisor finds, should this process die now */
+}
+
+/* A turn may be thousands of messages long: what was taken goes on in between, and so does what must arrive. */
+void worker_heard(struct worker *w)
+{
+    if (w->heard++ == 0)
+        w->heard_us = rr_mono_us(w->clock);
+    if (w->heard < HEARD_MAX)
+        return;
+    stalled(w);
+    inner_loop_run(&w->services);
+    answers_out(w);
+    if (uv_is_active((uv_handle_t *)&w->fanout))
+        hub_run(w->hub, FANOUT_BETWEEN);
 }
 
 static void fanout_work(void *arg)
@@ -368,7 +401,7 @@ static enum rr_err worker_connect(struct worker *w)
         log_error("keys", "%s", message);
         return err;
     }
-    err = store_async_create(&w->store, &w->loop, &so, &events);
+    err = store_async_create(&w->store, &w->services.loop, &so, &events);
     if (err)
         return err;
     w->bus = store_bus(w->store);
@@ -417,7 +450,8 @@ static enum rr_err worker_wire(struct worker *w, int listen_fd)
     w->guard = risk_guard_create(w);
     w->bans = ban_watch_create(w);
     w->grabs = grab_path_create(w);
-    return producer_create(&w->producer, &w->loop, w->conf, w->metrics, grab_path_report, w->grabs);
+    return producer_create(&w->producer, &w->services.loop, w->conf, w->metrics, grab_path_report,
+                           w->grabs);
 }
 
 static void worker_start(struct worker *w)
@@ -473,6 +507,7 @@ static void worker_stop(struct worker *w)
         uv_run(&w->loop, UV_RUN_ONCE);
     db_pool_destroy(w->db);
     uv_close((uv_handle_t *)&w->before_sleep, NULL);
+    inner_loop_close(&w->services);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     risk_guard_destroy(w->guard);
     ban_watch_destroy(w->bans);
@@ -512,6 +547,7 @@ int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group: the supervisor says when to leave */
     ledger_global_init();
     uv_loop_init(&w->loop);
+    inner_loop_init(&w->services, &w->loop);
     err = worker_connect(w);
     if (!err)
         err = worker_wire(w, listen_fd);

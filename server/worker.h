@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "canary.h"
 #include "grab_path.h"
+#include "inner_loop.h"
 #include "limiter.h"
 #include "db_pool.h"
 #include "drain.h"
@@ -41,6 +42,10 @@ struct worker {
     struct rr_metrics *metrics; /* this slot's, in the shared mapping */
     char name[64];              /* "w0@host:pid", in Redis and logs */
     uv_loop_t loop;
+    struct inner_loop services; /* Redis, Kafka, the windows and deadlines of grabs */
+    uint32_t heard;             /* messages since these were looked after */
+    int64_t heard_us;           /* the first of them */
+    int64_t stall_us;           /* longest of these times since the last tick */
     struct ws *ws;
     const struct transport *transport; /* of ws */
     struct token_keys *keys;
@@ -94,5 +99,7 @@ int worker_main(struct rr_conf *conf, int slot, int listen_fd, struct rr_metrics
 /* Rain time in ms; before the first sample the wall clock. */
 int64_t worker_rain_now_ms(const struct worker *w);
 double worker_rain_now_ms_exact(const struct worker *w);
+/* A client's message was worked through. */
+void worker_heard(struct worker *w);
 
 #endif

@@ -35,8 +35,10 @@ void worker_shed_tick(struct worker *w, int64_t lag_us)
     enum shed_level before = w->shed.level;
     struct shed_view v = {.now_us = rr_mono_us(w->clock),
                           .lag_us = lag_us,
+                          .stall_us = w->stall_us,
                           .queue_bytes = (int64_t)session_table_counters(w->sessions)->must_bytes};
 
+    w->stall_us = 0;
     v.grabs_refused = grab_path_slice(w->grabs, v.now_us);
     w->shed.opts = (struct shed_opts){.lag_us = c->shed_lag_ms * 1000,
                                       .queue_bytes = c->shed_queue_bytes,

@@ -384,7 +384,10 @@ static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
 
     switch (reason) {
     case LWS_CALLBACK_ESTABLISHED: on_established(ws_of(wsi), wsi, c); return 0;
-    case LWS_CALLBACK_RECEIVE: on_receive(ws_of(wsi), wsi, c, in, len); return 0;
+    case LWS_CALLBACK_RECEIVE:
+        on_receive(ws_of(wsi), wsi, c, in, len);
+        worker_heard(ws_of(wsi)->worker);
+        return 0;
     case LWS_CALLBACK_RECEIVE_PONG: {
         struct session *s = session_by_id(ws_of(wsi)->worker->sessions, c->session_id);
 

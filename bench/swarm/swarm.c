@@ -79,6 +79,21 @@ static struct bcast *bcast_of(struct swarm_seen *e, int64_t stamp_us, int64_t no
     return b;
 }
 
+/* "@" and 16 digits, or -1: an "@" may be a byte of anything. */
+static int64_t stamp_at(const char *at, const char *end)
+{
+    int64_t us = 0;
+
+    if (end - at <= STAMP_DIGITS)
+        return -1;
+    for (int i = 1; i <= STAMP_DIGITS; i++) {
+        if (at[i] < '0' || at[i] > '9')
+            return -1;
+        us = us * 10 + (at[i] - '0');
+    }
+    return us;
+}
+
 void swarm_stamps(struct swarm_conn *c, struct rr_slice bytes, int64_t now_us)
 {
     struct swarm_seen *e = &c->swarm->seen;
@@ -90,12 +105,10 @@ void swarm_stamps(struct swarm_conn *c, struct rr_slice bytes, int64_t now_us)
     e->pushes++;
     e->bytes += bytes.len;
     for (; at; at = memchr(at + 1, '@', (size_t)(end - at - 1))) {
-        int64_t stamp_us = 0;
+        int64_t stamp_us = stamp_at(at, end);
 
-        if (end - at <= STAMP_DIGITS)
-            return;
-        for (int i = 1; i <= STAMP_DIGITS; i++)
-            stamp_us = stamp_us * 10 + (at[i] - '0');
+        if (stamp_us < 0)
+            continue;
         struct bcast *b = bcast_of(e, stamp_us, now_us);
         b->n++;
         b->last_us = now_us;

@@ -169,7 +169,7 @@
       "the same for must-arrive bytes that wait for all sockets of a worker; 0: not looked at")    \
     X(shed, hold_ms, INT, "2000", 100, 600000, "ms", RELOAD,                                       \
       "pressure must be gone this long before a step is taken back")                               \
-    X(shed, grab_wait_ms, INT, "60", 0, 60000, "ms", RELOAD,                                      \
+    X(shed, grab_wait_ms, INT, "60", 0, 60000, "ms", RELOAD,                                       \
       "grabs that would wait longer in a worker, at its pace, are BUSY at once; 0: no bound")      \
     X(shed, grabs_least, INT, "1024", 1, 65536, "grabs", RELOAD,                                   \
       "so many may wait in a worker whatever its pace")                                            \

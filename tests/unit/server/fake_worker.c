@@ -248,7 +248,7 @@ static void parts_destroy(struct fake_worker *f)
         if (f->calls[i].done)
             fake_pool_answer(f, i, RR_PENDING, NULL, NULL);
     }
-    uv_run(&w->loop, UV_RUN_DEFAULT);
+    uv_run(&w->services.loop, UV_RUN_DEFAULT);
     for (int i = 0; i < FAKE_PEOPLE; i++) {
         fake_disconnect(f, i);
         conn_renew(&f->conns[i]);
@@ -296,7 +296,7 @@ struct fake_worker *fake_worker_create(void)
     w->bus = &f->bus.bus;
     w->pool = &f->pool;
     RR_ASSERT(limit_map_create(&f->conf, &f->limits) == RR_OK);
-    RR_ASSERT(uv_loop_init(&w->loop) == 0);
+    RR_ASSERT(uv_loop_init(&w->services.loop) == 0);
     parts_create(f);
     return f;
 }
@@ -318,7 +318,7 @@ void fake_worker_reset(struct fake_worker *f)
 void fake_worker_destroy(struct fake_worker *f)
 {
     parts_destroy(f);
-    RR_ASSERT(uv_loop_close(&f->w.loop) == 0);
+    RR_ASSERT(uv_loop_close(&f->w.services.loop) == 0);
     limit_map_close(&f->limits);
     rr_conf_fini(&f->conf);
     free(f);
@@ -420,7 +420,7 @@ void fake_advance(struct fake_worker *f, int64_t us)
     f->clock.now_us += us;
     for (int i = 0; i < 3; i++) {
         grab_path_tick(f->w.grabs);
-        uv_run(&f->w.loop, UV_RUN_NOWAIT);
+        uv_run(&f->w.services.loop, UV_RUN_NOWAIT);
     }
 }
 

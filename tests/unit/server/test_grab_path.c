@@ -603,12 +603,12 @@ static void test_busy_when_the_queue_is_full(void **state)
     grab_path_slice(f->w.grabs, rr_mono_us(f->w.clock));
     while (f->conns[0].sent_n == 0 && n < 20000)
         grab(0, ++n, 0, false);
-    /* One call of 128 on its way, 8,192 wait. */
-    assert_int_equal(n, 128 + 8192 + 1);
+    /* One call of 500 on its way, 8,192 wait. */
+    assert_int_equal(n, 500 + 8192 + 1);
     assert_int_equal(f->calls_n, 1);
     body = assert_reply(0, 0, n, RESULT_BUSY);
     assert_true(wire_int(&body, "retry_after_ms") > 0);
-    assert_int_equal(grab_path_inflight(f->w.grabs), 128 + 8192);
+    assert_int_equal(grab_path_inflight(f->w.grabs), 500 + 8192);
     assert_int_equal(f->people[0]->account->grabs, n);
     assert_int_equal(f->people[0]->account->grabs_failed, 1);
 }

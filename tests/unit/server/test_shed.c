@@ -67,16 +67,33 @@ static void test_each_level_has_its_pressure(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         setup(state);
         v.lag_us = rows[i].lag_us;
+        v.stall_us = rows[i].lag_us;
         v.queue_bytes = rows[i].bytes;
         pass(60 * 1000 * MS);
         assert_int_equal(s.level, rows[i].level);
     }
 }
 
-static void test_one_level_at_a_time(void **state)
+/* Turns of the loop may be long while grabs go on in between; they are refused when these stand still too. */
+static void test_a_long_turn_refuses_no_grabs(void **state)
 {
     (void)state;
     v.lag_us = 5000 * MS;
+    v.stall_us = 599 * MS;
+    pass(60 * 1000 * MS);
+    assert_int_equal(s.level, SHED_COMMANDS);
+    v.stall_us = 600 * MS;
+    pass(60 * 1000 * MS);
+    assert_int_equal(s.level, SHED_GRABS);
+    v.stall_us = 10 * MS;
+    pass(60 * 1000 * MS);
+    assert_int_equal(s.level, SHED_COMMANDS);
+}
+
+static void test_one_level_at_a_time(void **state)
+{
+    (void)state;
+    v.lag_us = v.stall_us = 5000 * MS;
     assert_int_equal(pass(500 * MS), 0);
     for (int level = SHED_CONNECTIONS; level <= SHED_GRABS; level++) {
         assert_int_equal(pass(600 * MS), 1);
@@ -101,7 +118,7 @@ static void test_a_spike_is_no_pressure(void **state)
 static void test_down_one_by_one_after_the_hold(void **state)
 {
     (void)state;
-    v.lag_us = 700 * MS;
+    v.lag_us = v.stall_us = 700 * MS;
     pass(10 * 1000 * MS);
     assert_int_equal(s.level, SHED_GRABS);
     v.lag_us = 0;
@@ -166,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_nothing_without_pressure, setup),
         cmocka_unit_test_setup(test_each_level_has_its_pressure, setup),
+        cmocka_unit_test_setup(test_a_long_turn_refuses_no_grabs, setup),
         cmocka_unit_test_setup(test_one_level_at_a_time, setup),
         cmocka_unit_test_setup(test_a_spike_is_no_pressure, setup),
         cmocka_unit_test_setup(test_down_one_by_one_after_the_hold, setup),
