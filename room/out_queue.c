@@ -84,17 +84,31 @@ struct rr_frame *out_queue_front(const struct out_queue *q)
     return q->latest_n ? q->latest[0].frame : NULL;
 }
 
-void out_queue_pop(struct out_queue *q)
+static void pop(struct out_queue *q)
 {
     if (q->must_n) {
         q->must_bytes -= q->must[q->must_head].frame->len;
         rr_frame_unref(&q->must[q->must_head].frame);
         q->must_head = (q->must_head + 1) % q->must_cap;
         q->must_n--;
-        return;
-    }
-    if (q->latest_n)
+    } else if (q->latest_n) {
         latest_remove(q, 0);
+    }
+}
+
+/* Memory for what waits is had only while something waits: a crowd that was slow once is as small as before. */
+static void release(struct out_queue *q)
+{
+    free(q->must);
+    free(q->latest);
+    *q = (struct out_queue){0};
+}
+
+void out_queue_pop(struct out_queue *q)
+{
+    pop(q);
+    if (out_queue_empty(q))
+        release(q);
 }
 
 uint32_t out_queue_clear(struct out_queue *q)
@@ -102,9 +116,7 @@ uint32_t out_queue_clear(struct out_queue *q)
     uint32_t n = out_queue_count(q);
 
     while (!out_queue_empty(q))
-        out_queue_pop(q);
-    free(q->must);
-    free(q->latest);
-    *q = (struct out_queue){0};
+        pop(q);
+    release(q);
     return n;
 }
