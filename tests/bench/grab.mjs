@@ -78,8 +78,7 @@ export async function grabbing(o, workers) {
     let wins = 0;
     let told = [];
     const pass = async (more = {}) => {
-      // They end before the pass after next begins: who still asks what was granted of them would be load of nobody's.
-      const rains = await openRains(stack, {wins: most, conns, durationS: Math.ceil(o.secs) + 10});
+      const rains = await openRains(stack, {wins: most, conns});
       const before = await metrics(stack);
       const {result: run, cpu} = await cpuWhile(who, () => swarm.run("grab", {secs: o.secs, ...rains, fresh: 1, ...more}));
       run.stages = stages(before, await metrics(stack));

@@ -1,7 +1,6 @@
 // What the suites share: the product with its limits out of the way, crowds that obey, references, CPU and memory of processes.
 import {execFileSync, spawn} from "node:child_process";
 import {readFileSync, readdirSync, writeFileSync} from "node:fs";
-import {cpus, release, totalmem} from "node:os";
 import {join} from "node:path";
 import {createInterface} from "node:readline";
 import {setTimeout as sleep} from "node:timers/promises";
@@ -28,11 +27,6 @@ export function median(list) {
   return sorted.length % 2 ? sorted[mid] : (sorted[mid - 1] + sorted[mid]) / 2;
 }
 export const sum = (list) => list.reduce((a, b) => a + b, 0);
-
-/** The machine, for whoever reads the numbers later. */
-export const machine = () => ({
-  cpu: cpus()[0].model, cores: cpus().length, memory_gib: round(totalmem() / 2 ** 30, 1), kernel: release(), node: process.version,
-});
 
 /** CPU time in µs of all threads of these processes so far. */
 export function cpuUs(pids) {
@@ -207,8 +201,8 @@ export async function metrics(stack) {
   return found;
 }
 
-/** A rain that is open, for half an hour unless said otherwise; resolves with its code. */
-export async function openRain(stack, {count, limit = 1000, shards, fen = 10, durationS = 1800}) {
+/** A rain that is open for a long time; resolves with its code. */
+export async function openRain(stack, {count, limit = 1000, shards, fen = 10}) {
   await stack.deposit(SENDER, count * fen);
   const spec = {sender: SENDER, room: ROOM, room_id: ROOM, count, total: count * fen, limit, biz_id: `bench-${process.hrtime.bigint()}`};
   if (shards) spec.shards = shards;
@@ -219,7 +213,7 @@ export async function openRain(stack, {count, limit = 1000, shards, fen = 10, du
     if (rain.status === "PREPARED") break;
     await sleep(50);
   }
-  await stack.must("POST", `/api/v1/rains/${code}/start`, {countdown_ms: 500, duration_ms: durationS * 1000});
+  await stack.must("POST", `/api/v1/rains/${code}/start`, {countdown_ms: 500, duration_ms: 1_800_000});
   await sleep(1200);
   return code;
 }
@@ -231,10 +225,10 @@ const WINS_EACH = 10;
  * Rains for a pass of so many wins by so many viewers, {codes, each} for Swarm.run(): a viewer wins `each` of one and goes on to the
  * next. Some dozens of one rain at most: that is life, hundreds are not, and what Redis remembers of a user's wins grows with each of them.
  */
-export async function openRains(stack, {wins, conns, durationS, least = WINS_EACH}) {
+export async function openRains(stack, {wins, conns, least = WINS_EACH}) {
   const each = Math.max(least, Math.ceil(wins / conns / RAINS_MAX));
   const count = Math.ceil(conns * each * 1.2);
-  const codes = await Promise.all(Array.from({length: Math.ceil(wins / conns / each)}, () => openRain(stack, {count, limit: each, durationS})));
+  const codes = await Promise.all(Array.from({length: Math.ceil(wins / conns / each)}, () => openRain(stack, {count, limit: each})));
   return {codes, each};
 }
 

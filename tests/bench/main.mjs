@@ -3,6 +3,7 @@
 import {appendFileSync, readFileSync} from "node:fs";
 import {join} from "node:path";
 import {barLines} from "./bars.mjs";
+import {machine} from "./machine.mjs";
 
 export const HELP = `./dev bench SUITE [options]    the product beside a reference; the last line is JSON
   fanout     one frame to everybody in a room, beside bare send() and lws_write() over the same sockets
@@ -92,7 +93,6 @@ async function tell(o, found) {
     for (const text of barLines(found.bars)) process.stdout.write(`${text}\n`);
   }
   if (o.out) {
-    const {machine} = await import("./lab.mjs");
     const row = {at: new Date().toISOString(), machine: machine(), provisional: Boolean(o.provisional), quick: Boolean(o.quick), ...found};
     appendFileSync(o.out, `${JSON.stringify(row)}\n`);
   }

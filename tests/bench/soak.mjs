@@ -6,7 +6,8 @@ import {appendFileSync, readFileSync} from "node:fs";
 import {join} from "node:path";
 import {createInterface} from "node:readline";
 import {Client, until} from "../lib/ws.mjs";
-import {machine, metrics, note, program, ROOM, round, rssKib, SENDER, sleep, startLab, stamped, monoUs, tokensFile} from "./lab.mjs";
+import {metrics, note, program, ROOM, round, rssKib, SENDER, sleep, startLab, stamped, monoUs, tokensFile} from "./lab.mjs";
+import {machine} from "./machine.mjs";
 
 export const HELP = `./dev soak [options]   a crowded room for a long time, with everything that goes wrong; the last line is JSON
   --minutes N      30
