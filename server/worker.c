@@ -30,7 +30,7 @@ enum {
     SANCTIONS_MAX = 65536,
     HEARD_MAX = 128, /* messages of clients between two looks at Redis, Kafka and the fan-outs */
     FANOUT_BETWEEN = 128, /* sends at such a look */
-    REPLY_BURST = 32, /* answers per burst: what waits for the last of them is a fraction of a ms */
+    REPLY_BURST = 0,      /* off: docs/adr/0038-answers-in-bursts.md */
 };
 
 void (*worker_on_start)(struct worker *w) = NULL;
