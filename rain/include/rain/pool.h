@@ -56,8 +56,8 @@ struct pool_state {
     int64_t sold_out_at_ms; /* 0: not sold out */
     uint32_t n;
     uint32_t granted;
-    uint32_t left; /* in the list; n - granted, or the pool is damaged */
-    uint32_t layout;
+    uint32_t left;   /* in the list; n - granted, or the pool is damaged */
+    uint32_t layout; /* of its keys in Redis; a pool from before there were layouts is of 1 */
 };
 
 struct pool_grant {
