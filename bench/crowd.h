@@ -49,7 +49,9 @@ struct crowd_stats {
     uint64_t reconnects, disconnects, refused;
     uint64_t moves;        /* to another connection, as GOAWAY asked: no disconnects */
     uint64_t bad_messages; /* from the server: not decodable, or without a field they need */
-    uint64_t push_gaps;    /* room pushes that are missing by their seq */
+    uint64_t push_gaps;    /* room pushes that are missing by their seq on a live connection */
+    uint64_t skipped;      /* room pushes that a JOIN did not bring back */
+    uint64_t missed_told;  /* lines about these two */
     uint64_t stalls;
     uint64_t codes[CROWD_CODES];
 };

@@ -7,15 +7,36 @@
 #include "protocol/msg.h"
 #include "viewer.h"
 
+static int64_t last_position(const struct crowd *c)
+{
+    int64_t last = 0;
+    for (uint32_t i = 0; i < c->n_viewers; i++) {
+        if (c->viewers[i].room_seq > last)
+            last = c->viewers[i].room_seq;
+    }
+    return last;
+}
+
+/* Viewers who have not got the last push that anybody got. */
+static uint32_t viewers_behind(const struct crowd *c)
+{
+    int64_t last = last_position(c);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->n_viewers; i++)
+        n += c->viewers[i].base_seq >= 0 && c->viewers[i].room_seq < last;
+    return n;
+}
+
 void report_progress(const struct crowd *c, int64_t now_us, uint64_t grabs_per_s)
 {
     const struct crowd_stats *s = &c->stats;
     fprintf(stderr,
             "{\"t\":%" PRId64 ",\"connected\":%" PRIu64 ",\"joined\":%" PRIu64
-            ",\"push_received\":%" PRIu64 ",\"grabs\":%" PRIu64 ",\"grabs_per_s\":%" PRIu64
-            ",\"told\":%" PRIu64 ",\"pending\":%" PRIu64 ",\"losers\":%" PRIu64 "}\n",
-            crowd_wall_ms(c, now_us), s->connected, s->joined, s->push_received, s->grabs,
-            grabs_per_s, s->told, s->pending, crowd_losers(c));
+            ",\"position\":%" PRId64 ",\"behind\":%" PRIu32 ",\"push_received\":%" PRIu64
+            ",\"grabs\":%" PRIu64 ",\"grabs_per_s\":%" PRIu64 ",\"told\":%" PRIu64
+            ",\"pending\":%" PRIu64 ",\"losers\":%" PRIu64 "}\n",
+            crowd_wall_ms(c, now_us), s->connected, s->joined, last_position(c), viewers_behind(c),
+            s->push_received, s->grabs, grabs_per_s, s->told, s->pending, crowd_losers(c));
 }
 
 /* Of the rain whose announcement took longest to reach everybody. */
@@ -87,14 +108,10 @@ static void print_table(const struct crowd *c, int64_t now_us, uint64_t unanswer
  * them he got. */
 static void print_seqs(const struct crowd *c)
 {
-    int64_t last = 0;
+    int64_t last = last_position(c);
     uint64_t expected = 0;
     uint64_t got = 0;
 
-    for (uint32_t i = 0; i < c->n_viewers; i++) {
-        if (c->viewers[i].room_seq > last)
-            last = c->viewers[i].room_seq;
-    }
     for (uint32_t i = 0; i < c->n_viewers; i++) {
         const struct viewer *v = &c->viewers[i];
         if (v->base_seq < 0)
@@ -126,9 +143,10 @@ void report_final(const struct crowd *c, int64_t now_us, uint64_t unanswered)
     print_seqs(c);
     printf("\"moves\":%" PRIu64 ",\"reconnects\":%" PRIu64 ",\"disconnects\":%" PRIu64
            ",\"refused\":%" PRIu64 ",\"told_conflicts\":%" PRIu64 ",\"config_by_join\":%" PRIu64
-           ",\"push_gaps\":%" PRIu64 ",\"bad_messages\":%" PRIu64 ",\"slots_skipped\":%" PRIu64
-           ",\"clock_rtt_us\":%" PRId64 "}\n",
+           ",\"push_gaps\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"bad_messages\":%" PRIu64
+           ",\"slots_skipped\":%" PRIu64 ",\"clock_rtt_us\":%" PRId64 "}\n",
            s->moves, s->reconnects, s->disconnects, s->refused, s->told_conflicts,
-           s->config_by_join, s->push_gaps, s->bad_messages, slots_skipped(c), c->clock.rtt_us);
+           s->config_by_join, s->push_gaps, s->skipped, s->bad_messages, slots_skipped(c),
+           c->clock.rtt_us);
     fflush(stdout);
 }

@@ -1,6 +1,8 @@
 /* viewer.c - the life of a viewer's connection; see viewer.h. */
 #include "viewer.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "protocol/msg.h"
@@ -17,6 +19,7 @@ enum {
     SOURCES_MAX = 250 * 250,
     STALL_US = 20 * 1000 * 1000, /* how long one reads nothing, and how long he reads then */
     STALL_SPREAD = 20,
+    MISSED_TOLD_MAX = 100,
 };
 
 void viewer_init(struct viewer *v, struct crowd *c, uint32_t index, struct user *u)
@@ -213,6 +216,17 @@ static void on_control_reply(struct viewer *v, const struct unpack_value *body, 
     if (!wire_time_us(body, "now", &now_rain_us))
         clock_sync_guess(&v->crowd->clock, now_rain_us, now_us);
     send_join(v, now_us);
+}
+
+void viewer_missed(const struct viewer *v, const char *how, int64_t n)
+{
+    struct crowd_stats *st = &v->crowd->stats;
+    if (st->missed_told++ >= MISSED_TOLD_MAX)
+        return;
+    fprintf(stderr,
+            "viewer %u missed %" PRId64 " pushes after %" PRId64 " (%s), %" PRId64
+            " ms after the start\n",
+            v->index, n, v->room_seq, how, (crowd_now_us() - v->crowd->begun_us) / 1000);
 }
 
 static void on_goaway(struct viewer *v, const struct unpack_value *body, int64_t now_us)

@@ -80,6 +80,8 @@ void viewer_grab(struct viewer *v, int64_t now_us);
 void viewer_lost(struct viewer *v, int64_t now_us);
 int64_t viewer_grab_wake_us(const struct viewer *v);
 
+/* One line on stderr for each of the first viewers who missed pushes. */
+void viewer_missed(const struct viewer *v, const char *how, int64_t n);
 /* viewer_join.c: answer of JOIN: position, state of the rains, next seqs, missed pushes. */
 void viewer_on_join(struct viewer *v, const struct unpack_value *body, int64_t now_us);
 

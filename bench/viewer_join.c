@@ -102,7 +102,12 @@ void viewer_on_join(struct viewer *v, const struct unpack_value *body, int64_t n
         return;
     if (unpack_get_str(body, "epoch", &epoch) || !rr_slice_copy(epoch, v->epoch, sizeof(v->epoch)))
         v->epoch[0] = 0;
+    if (v->base_seq < 0) {
+        v->base_seq = wire_int(body, "seq", 0);
+    } else if (v->room_seq < wire_int(body, "seq", 0)) {
+        viewer_missed(v, recovered ? "recovered" : "skipped",
+                      wire_int(body, "seq", 0) - v->room_seq);
+        v->crowd->stats.skipped += (uint64_t)(wire_int(body, "seq", 0) - v->room_seq);
+    }
     v->room_seq = wire_int(body, "seq", 0);
-    if (v->base_seq < 0)
-        v->base_seq = v->room_seq;
 }

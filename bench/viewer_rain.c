@@ -300,7 +300,8 @@ static bool advance(struct viewer *v, const struct wire_push *p)
     } else if (p->seq <= v->room_seq) {
         return false;
     } else if (p->seq > v->room_seq + 1) {
-        v->crowd->stats.push_gaps++;
+        viewer_missed(v, "gap", p->seq - v->room_seq - 1);
+        v->crowd->stats.push_gaps += (uint64_t)(p->seq - v->room_seq - 1);
     }
     v->room_seq = p->seq;
     v->seqs++;

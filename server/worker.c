@@ -28,9 +28,10 @@ enum {
     WHEEL_TURN_TICKS = 50,      /* every session is looked at once in 5 s */
     DRAIN_KAFKA_MS = 3000,
     SANCTIONS_MAX = 65536,
+    BUS_FIRST_US = 1000000, /* how long a new worker waits for Redis before it lets viewers in */
     HEARD_MAX = 128, /* messages of clients between two looks at Redis, Kafka and the fan-outs */
     FANOUT_BETWEEN = 128, /* sends at such a look */
-    REPLY_BURST = 0,      /* off: docs/adr/0038-answers-in-bursts.md */
+    REPLY_BURST = 32,     /* docs/adr/0038-answers-in-bursts.md */
 };
 
 void (*worker_on_start)(struct worker *w) = NULL;
@@ -186,6 +187,13 @@ static void publish_metrics(struct worker *w)
     follow(&m->redis_reconnects_total, &w->told_store.reconnects, sc.reconnects);
 }
 
+/* The first viewers of a new worker find rooms that can be joined; when Redis is down they come all the same, and are told. */
+static void let_in(struct worker *w)
+{
+    if (!w->held && (w->bus_up || rr_mono_us(w->clock) - w->started_us > BUS_FIRST_US))
+        ws_accept_start(w->ws);
+}
+
 static void on_tick(uv_timer_t *t)
 {
     struct worker *w = t->data;
@@ -196,6 +204,7 @@ static void on_tick(uv_timer_t *t)
     w->tick_due_us = now_us + TICK_MS * 1000;
     session_table_set_now(w->sessions, now_us);
     grab_path_tick(w->grabs);
+    let_in(w);
     worker_shed_tick(w, lag_us);
     risk_guard_tick(w->guard);
     ban_watch_tick(w->bans);
@@ -309,6 +318,7 @@ static void bus_state(void *arg, bool up)
     w->bus_up = up;
     w->offset_asked_us = 0;
     hub_on_bus_state(w->hub, up);
+    let_in(w);
 }
 
 static void bus_echo(void *arg, uint64_t number)
@@ -327,12 +337,14 @@ static void on_signal(uv_signal_t *sig, int signum)
 {
     struct worker *w = sig->data;
 
-    if (signum == SIGUSR1)
-        ws_accept_start(w->ws);
-    else if (signum == SIGUSR2)
+    if (signum == SIGUSR1) {
+        w->held = false;
+        let_in(w);
+    } else if (signum == SIGUSR2) {
         worker_drain_begin(w, DRAIN_HAND);
-    else
+    } else {
         worker_drain_begin(w, w->leaving.drain.phase ? DRAIN_FAST : DRAIN_LEAVE);
+    }
 }
 
 /* Read anew at every reload, though their names stay: rotating a key or a certificate changes the file. */
@@ -478,8 +490,8 @@ static void worker_start(struct worker *w)
     uv_signal_start(&w->sigusr1, on_signal, SIGUSR1);
     uv_signal_start(&w->sigusr2, on_signal, SIGUSR2);
     uv_signal_start(&w->sighup, on_sighup, SIGHUP);
-    if (!getenv(CHILD_HOLD_ENV))
-        ws_accept_start(w->ws);
+    w->held = getenv(CHILD_HOLD_ENV) != NULL;
+    w->started_us = rr_mono_us(w->clock);
 }
 
 static void worker_stop(struct worker *w)

@@ -86,6 +86,8 @@ struct worker {
     struct canary canary;
     uint32_t wheel_slot;
     bool bus_up;
+    bool held; /* by an upgrade: accepts nobody before SIGUSR1 */
+    int64_t started_us;
     struct worker_drain leaving;
 };
 

@@ -23,7 +23,7 @@ const PROBE_LIMIT_MS = 2000;
 const STORM_MS = 45_000;
 const KILL_MS = 60_000;
 const RAIN_S = 10;
-const QUIET_MS = 6000;
+const CATCH_UP_MS = 60_000;
 
 /** redrain-bench crowd until it is told to stop: its progress, and its summary. */
 function startCrowd(stack, viewers, winsLog) {
@@ -151,11 +151,17 @@ export async function soak({minutes, viewers}) {
     }
     state.over = true;
     await Promise.all(jobs);
-    // Who stalls reads again; everybody comes back and catches up.
+    // Who stalls reads again; everybody comes back and catches up. A reader whose window was shut for long waits for TCP's next
+    // probe, which may take as long as he stalled.
     crowd.child.kill("SIGUSR2");
     await until(() => `${crowd.latest.joined} of ${viewers} are back`, () => crowd.latest.joined >= viewers, {timeoutMs: 60_000});
+    const {position} = crowd.latest;
+    const lastAt = Date.now();
     await stack.must("POST", `/api/v1/rooms/${ROOM}/push`, {biz_code: "SOAK", payload: "last"});
-    await sleep(QUIET_MS);
+    await until("", () => crowd.latest.position > position && crowd.latest.behind === 0, {timeoutMs: CATCH_UP_MS}).catch(() => {
+      state.problems.push(`${crowd.latest.behind} viewers have not caught up after ${CATCH_UP_MS} ms`);
+    });
+    note(`everybody has the last push ${Date.now() - lastAt} ms after it was sent`);
     const after = await metrics(stack);
     const rssEnd = rssKib(serverPids(stack));
     crowd.child.kill("SIGTERM");
@@ -165,6 +171,7 @@ export async function soak({minutes, viewers}) {
     const unbooked = await toldButNotBooked(stack, winsLog);
     const availability = round(state.served / Math.max(1, state.probes), 5);
     const problems = [...new Set(state.problems)].slice(0, 5);
+    for (const line of crowd.said.slice(0, 100)) note(line);
     if (summary.seq_missing) problems.push(`${summary.seq_missing} pushes are missing in clients' logs`);
     if (summary.told_conflicts) problems.push(`${summary.told_conflicts} wins told twice, differently`);
     if (unbooked) problems.push(`${unbooked} told wins are not in the books`);

@@ -11,7 +11,8 @@ import {pause, rainUnder, startBehindProxies, toldMore} from "../lib/faults.mjs"
 import {Proxy, REDIS_GARBAGE, REDIS_HUGE_BULK, redisFails} from "../lib/proxy.mjs";
 import {PrivateRedis} from "../lib/redis.mjs";
 import {redisPause, redisResume} from "../lib/services.mjs";
-import {until} from "../lib/ws.mjs";
+import {enter, until} from "../lib/ws.mjs";
+import {newRoom} from "./helpers.mjs";
 
 // A call of the grab script: its keys are list, state, users and outbox of a shard.
 const GRAB = /:state\}?\r\n[^]*:users\r\n[^]*:outbox\r\n/;
@@ -133,6 +134,25 @@ test("CLIENT PAUSE WRITE for 1 s", async () => {
     await toldMore(seen.history, "PENDING", 1);
   });
   assert.ok(history.pending > 0);
+});
+
+test("a new worker lets viewers in once it hears Redis: the first JOIN is answered OK", async () => {
+  const login = redis.on({match: /SETNAME/, times: Infinity, then: {call: () => pause(100)}});
+  const dead = stack.workerPids();
+  for (const pid of dead) process.kill(pid, "SIGKILL");
+  await login.waitHit(1);
+  const room = newRoom("fresh");
+  const first = await Promise.all(Array.from({length: 4}, (_, i) => until("a socket", async () => {
+    try {
+      return await enter(stack, String(8460 + i), {room});
+    } catch (error) {
+      if (/JOIN/.test(error.message)) return error;
+      throw error; // a connection that a dead worker had taken
+    }
+  }, {timeoutMs: 20_000, everyMs: 5})));
+  await redis.heal();
+  for (const client of first) assert.ok(!(client instanceof Error), client.message);
+  for (const client of first) await client.close();
 });
 
 test("a black hole for 2 s: connections time out, are made again, and nothing is lost", async () => {
