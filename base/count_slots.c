@@ -6,11 +6,12 @@
 #define COUNT_BITS 24
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 
-enum { KEYS_PER_WORD = 4 };
+enum { WORDS_PER_KEY = 2 };
 
+/* By the bits that are not in the word. */
 static _Atomic uint64_t *bucket_of(const struct count_slots *s, uint32_t owner, uint64_t hash)
 {
-    uint64_t bucket = hash & (s->section / COUNT_BUCKET - 1);
+    uint64_t bucket = (hash & COUNT_MASK) * (s->section / COUNT_BUCKET) >> COUNT_BITS;
 
     return s->words + (size_t)owner * s->section + bucket * COUNT_BUCKET;
 }
@@ -35,20 +36,21 @@ static uint64_t count_in(const _Atomic uint64_t *bucket, uint64_t hash)
 
 uint32_t count_slots_section(uint32_t n)
 {
-    uint64_t want = (uint64_t)n * KEYS_PER_WORD;
-    uint32_t size = COUNT_BUCKET;
+    uint64_t buckets = ((uint64_t)n * WORDS_PER_KEY + COUNT_BUCKET - 1) / COUNT_BUCKET;
 
-    while (size < want && size < UINT32_C(1) << 31)
-        size *= 2;
-    return size;
+    if (buckets > UINT32_MAX / COUNT_BUCKET)
+        buckets = UINT32_MAX / COUNT_BUCKET;
+    return buckets ? (uint32_t)buckets * COUNT_BUCKET : COUNT_BUCKET;
 }
 
 uint32_t count_slots_sum(const struct count_slots *s, uint64_t hash)
 {
     uint64_t n = 0;
 
-    for (uint32_t owner = 0; owner < s->owners; owner++)
-        n += count_in(bucket_of(s, owner, hash), hash);
+    for (uint32_t owner = 0; owner < s->owners; owner++) {
+        if (atomic_load(&s->used[owner]))
+            n += count_in(bucket_of(s, owner, hash), hash);
+    }
     return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
@@ -77,6 +79,9 @@ enum count_result count_slots_take(const struct count_slots *s, uint32_t owner, 
 {
     _Atomic uint64_t *bucket = bucket_of(s, owner, hash);
 
+    /* Before anything is taken: whoever sums afterwards looks here. */
+    if (!atomic_load(&s->used[owner]))
+        atomic_store(&s->used[owner], true);
     for (;;) {
         uint64_t word = 0;
         uint64_t count = 0;
@@ -116,7 +121,8 @@ void count_slots_clear(const struct count_slots *s, uint32_t owner)
 {
     _Atomic uint64_t *section = s->words + (size_t)owner * s->section;
 
-    /* Untouched pages stay so: they cost nothing. */
+    if (!atomic_load(&s->used[owner]))
+        return;
     for (uint32_t i = 0; i < s->section; i++) {
         if (atomic_load_explicit(&section[i], memory_order_relaxed) != 0)
             atomic_store(&section[i], 0);

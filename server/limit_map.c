@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <sodium.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +18,7 @@ struct limit_map_head {
     uint64_t bytes;
     unsigned char key[LIMIT_KEY_BYTES];
     _Atomic int32_t sockets[OWNERS_MAX];
+    _Atomic bool counted[OWNERS_MAX];
 };
 
 enum { HEAD_BYTES = 4096 };
@@ -44,6 +46,7 @@ static enum rr_err map(struct limit_map *m, int fd)
     m->head = p;
     m->rates.words = (_Atomic uint64_t *)(void *)((char *)p + HEAD_BYTES);
     m->counts.words = m->rates.words + m->rates.n;
+    m->counts.used = m->head->counted;
     return RR_OK;
 }
 

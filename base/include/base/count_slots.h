@@ -9,21 +9,26 @@
  *
  *   word = 40 bits of the key's hash | count
  *
- * Buckets of 16 words, a section four times as large as its keys: a bucket with no room is met about
- * once in a million; that key is then not counted (COUNT_UNKNOWN), and must not be given back. The
- * hash must be keyed and not 0.
+ * Buckets of 64 words, a section twice as large as its keys: of ten million buckets one has no room,
+ * with as many keys as there may be; a key that finds none is not counted (COUNT_UNKNOWN), and must
+ * not be given back. The hash must be keyed and not 0.
+ *
+ * In shared memory even reading a page that nobody wrote makes it: the section of an owner that
+ * never took anything is not looked at.
  * Thread: any, also two processes on one section (an old and a new one during a restart). */
 #ifndef BASE_COUNT_SLOTS_H
 #define BASE_COUNT_SLOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { COUNT_BUCKET = 16 };
+enum { COUNT_BUCKET = 64 };
 
 struct count_slots {
     _Atomic uint64_t *words; /* sections one after the other; zeroed at first */
-    uint32_t section;        /* words of one; a power of two */
+    _Atomic bool *used;      /* of each owner: it took something once; false at first */
+    uint32_t section;        /* words of one; whole buckets */
     uint32_t owners;
 };
 

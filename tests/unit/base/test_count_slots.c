@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/count_slots.h"
 
@@ -13,13 +15,16 @@ static struct count_slots make(uint32_t keys, uint32_t owners)
     struct count_slots s = {.section = count_slots_section(keys), .owners = owners};
 
     s.words = calloc((size_t)s.section * owners, sizeof(*s.words));
+    s.used = calloc(owners, sizeof(*s.used));
     assert_non_null(s.words);
+    assert_non_null(s.used);
     return s;
 }
 
 static void drop(struct count_slots *s)
 {
     free((void *)s->words);
+    free((void *)s->used);
 }
 
 static uint64_t hash_of(uint64_t n)
@@ -134,6 +139,39 @@ static void a_full_bucket_says_so(void **state)
     drop(&s);
 }
 
+/* A page of shared memory that is only read is there from then on, and counts as much as one that was written. */
+static void who_takes_nothing_has_no_memory(void **state)
+{
+    enum { OWNERS = 3, KEYS = 20480 };
+    struct count_slots s = {.section = count_slots_section(KEYS), .owners = OWNERS};
+    size_t section = s.section * sizeof(*s.words);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char there[4096] = {0};
+    size_t of[OWNERS] = {0};
+    void *map =
+        mmap(NULL, section * OWNERS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    _Atomic bool used[OWNERS] = {false};
+
+    (void)state;
+    assert_true(map != MAP_FAILED);
+    assert_int_equal(section % page, 0); /* or a page would be of two owners */
+    assert_true(section / page * OWNERS <= sizeof(there));
+    s.words = map;
+    s.used = used;
+    for (uint64_t k = 0; k < KEYS; k++)
+        assert_int_equal(count_slots_take(&s, 1, hash_of(k), 2), COUNT_TAKEN);
+    for (uint64_t k = 0; k < KEYS; k++)
+        assert_int_equal(count_slots_sum(&s, hash_of(k)), 1);
+    count_slots_clear(&s, 2);
+    assert_int_equal(mincore(map, section * OWNERS, there), 0);
+    for (size_t i = 0; i < section / page * OWNERS; i++)
+        of[i / (section / page)] += there[i] & 1;
+    assert_int_equal(of[0], 0);
+    assert_int_equal(of[1], section / page);
+    assert_int_equal(of[2], 0);
+    munmap(map, section * OWNERS);
+}
+
 /* ---- many at once ---- */
 
 enum { THREADS = 6, ROUNDS = 3000, MAX = 4 };
@@ -190,6 +228,7 @@ int main(void)
         cmocka_unit_test(same_as_an_array),
         cmocka_unit_test(as_many_keys_as_promised),
         cmocka_unit_test(a_full_bucket_says_so),
+        cmocka_unit_test(who_takes_nothing_has_no_memory),
         cmocka_unit_test(threads_never_exceed_the_limit),
     };
     return cmocka_run_group_tests_name("count_slots", tests, NULL, NULL);
