@@ -41,7 +41,8 @@ void inner_loop_turn(struct inner_loop *l)
     int wait_ms = 0;
 
     inner_loop_run(l);
-    wait_ms = uv_backend_timeout(&l->loop);
+    wait_ms = uv_loop_alive(&l->loop) ? uv_backend_timeout(&l->loop)
+                                      : -1; /* libuv says 0 of an empty loop */
     if (wait_ms < 0)
         uv_timer_stop(&l->timer);
     else

@@ -53,3 +53,12 @@ test('lws and the Kafka producer appear only in server', () => {
         for (const file of sources(join(root, folder)))
             assert.doesNotMatch(readFileSync(file, 'utf8'), /libwebsockets\.h/, file);
 });
+
+test('every cmocka test is built', () => {
+    for (const file of sources(join(root, 'tests', 'unit')).filter((path) => /\/test_[^/]*\.c$/.test(path))) {
+        const list = readFileSync(join(dirname(file), 'CMakeLists.txt'), 'utf8');
+        if (/GLOB tests .*test_\*\.c/.test(list)) continue;
+        const name = /test_([^/]*)\.c$/.exec(file)[1];
+        assert.match(list, new RegExp(`\\b(test_)?(bench_)?${name.replace(/^bench_/, '')}\\b`), `${file} is in no CMakeLists.txt`);
+    }
+});
