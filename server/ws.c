@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "dispatch.h"
+#include "half_message.h"
 #include "proxy_wait.h"
 #include "sockets.h"
 #include "tls.h"
@@ -35,8 +36,7 @@ struct ws_conn {
     struct lws *wsi;
     struct client_socket *socket;
     uint64_t session_id;
-    char *rx; /* the message so far, over its fragments */
-    size_t rx_len;
+    struct half_message *half;  /* only while a message is not whole */
     enum close_code close_code; /* 0: open */
     bool close_sent;
     bool peer_left; /* his close frame came: nothing may follow our answer to it */
@@ -299,9 +299,34 @@ static void on_closed(struct ws *ws, struct ws_conn *c)
         limiter_user_leave(ws->worker->limiter, s);
         session_destroy(s);
     }
-    free(c->rx);
-    c->rx = NULL;
+    half_message_free(&c->half);
     c->broken = true;
+}
+
+/* What is longer than lws' buffer comes in pieces, and so does what takes more than one read. */
+static void on_piece(struct ws *ws, struct session *s, struct ws_conn *c, struct rr_slice piece)
+{
+    size_t rest = lws_remaining_packet_payload(c->wsi);
+    bool whole = rest == 0 && lws_is_final_fragment(c->wsi);
+    struct half_message *half = NULL;
+
+    if (c->half && lws_is_first_fragment(c->wsi))
+        half_message_free(&c->half);
+    if (whole && !c->half) {
+        dispatch(ws->worker, s, piece);
+        return;
+    }
+    /* The rest of this frame is known before it arrives: a huge announced length is refused at
+     * once. */
+    if (half_message_add(&c->half, piece, rest) != RR_OK) {
+        rr_metric_add(&ws->worker->metrics->protocol_errors_total, 1);
+        session_close(s, CLOSE_TOO_BIG);
+    } else if (whole) {
+        half = c->half;
+        c->half = NULL;
+        dispatch(ws->worker, s, half_message_bytes(half));
+        half_message_free(&half);
+    }
 }
 
 static void on_receive(struct ws *ws, struct lws *wsi, struct ws_conn *c, const void *in,
@@ -317,30 +342,7 @@ static void on_receive(struct ws *ws, struct lws *wsi, struct ws_conn *c, const 
         session_close(s, CLOSE_UNSUPPORTED_DATA);
         return;
     }
-    if (lws_is_first_fragment(wsi))
-        c->rx_len = 0;
-    /* The rest of this frame is known before it arrives: a huge announced length is refused at
-     * once. */
-    if (c->rx_len + len + lws_remaining_packet_payload(wsi) > RR_VIEWER_MESSAGE_MAX_BYTES) {
-        rr_metric_add(&w->metrics->protocol_errors_total, 1);
-        session_close(s, CLOSE_TOO_BIG);
-        return;
-    }
-    if (c->rx_len == 0 && lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0) {
-        dispatch(w, s, rr_slice_of(in, len));
-        return;
-    }
-    if (!c->rx)
-        c->rx = rr_xcalloc(1, RR_VIEWER_MESSAGE_MAX_BYTES);
-    if (len)
-        memcpy(c->rx + c->rx_len, in, len);
-    c->rx_len += len;
-    if (lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0) {
-        size_t n = c->rx_len;
-
-        c->rx_len = 0;
-        dispatch(w, s, rr_slice_of(c->rx, n));
-    }
+    on_piece(ws, s, c, rr_slice_of(in, len));
 }
 
 /* The close frame is written by hand: returning -1 after lws_close_reason() would do, but Debian's lws 4.1.6 is a debug build
@@ -472,12 +474,12 @@ static int echo_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 
 static const struct lws_protocols protocols[] = {
     {.name = "http", .callback = http_callback},
-    /* rx_buffer_size is a chunk per connection, tx_packet_size keeps a whole frame in one send().
-     */
+    /* rx_buffer_size is a chunk per connection: a control frame fits, and a grab in one piece. tx_packet_size keeps a whole
+     * frame in one send(). */
     {.name = RR_SUBPROTOCOL,
      .callback = ws_callback,
      .per_session_data_size = sizeof(struct ws_conn),
-     .rx_buffer_size = 512,
+     .rx_buffer_size = 128,
      .tx_packet_size = 65536},
     /* Bound by default, by option only: no client of ours comes without a subprotocol. */
     {.name = "echo",

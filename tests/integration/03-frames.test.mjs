@@ -2,7 +2,7 @@
 import {after, before, test} from "node:test";
 import assert from "node:assert/strict";
 import {readFileSync} from "node:fs";
-import {Client, OP, RawSocket, encode, enter, rawFrame} from "../lib/ws.mjs";
+import {Client, OP, RawSocket, decode, encode, enter, rawFrame} from "../lib/ws.mjs";
 import {startStack} from "../lib/stack.mjs";
 import {assertAlive} from "./helpers.mjs";
 
@@ -92,6 +92,31 @@ test("a message in fragments is read as one", async () => {
   assert.ok(raw.frames().some((f) => f.opcode === 10 && f.payload.toString() === "ping"));
   assert.ok(raw.frames().some((f) => f.opcode === 2 && f.payload.includes(77)));
   raw.destroy();
+});
+
+test("messages of any size around the buffers' are read: alone, in a row, in small pieces", async () => {
+  const raw = await rawSession();
+  const base = encode([OP.PING, 1000, {t0: 12, pad: ""}]).length;
+  const sizes = [0, ...Array.from({length: 48}, (_, i) => 90 + i), 231, 232, 500, 512, 1000, 4000].map((n) => Math.max(0, n - base));
+  const ids = new Set();
+  const answered = () => raw.frames().reduce((seen, f) => seen.add(f.opcode === 2 ? decode(f.payload)[1] : 0), new Set());
+  const all = (what) => raw.when(what, () => { const seen = answered(); return [...ids].every((id) => seen.has(id)); });
+  const ping = (pad) => {
+    ids.add(1000 + ids.size);
+    return rawFrame({payload: Buffer.from(encode([OP.PING, 999 + ids.size, {t0: 12, pad: "x".repeat(pad)}]))});
+  };
+  for (const n of sizes) raw.write(ping(n));
+  await all("one by one");
+  raw.write(Buffer.concat(sizes.map(ping)));
+  await all("in one write");
+  const row = Buffer.concat([130, 300, 1000, 140].map(ping));
+  for (let at = 0, n = 1; at < row.length; at += n, n = n % 150 + 13) {
+    raw.write(row.subarray(at, at + n));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await all("in pieces");
+  raw.destroy();
+  await unharmed();
 });
 
 test("a huge announced length is refused before its bytes come", async () => {
