@@ -224,7 +224,7 @@ uint32_t hub_push_user(struct hub *h, int64_t user_id, struct rr_slice biz_code,
     f = hub__push_frame(h, NULL, 0, 0, biz_code, payload);
     while (s) {
         /* A reader too slow is closed by the send and leaves the list. */
-        struct session *next = s->user_next;
+        struct session *next = session_user_next(s);
 
         session_send(s, f);
         s = next;

@@ -1,16 +1,10 @@
 #include "room/session.h"
 
 #include "base/alloc.h"
+#include "user_index.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
-
-struct user_sessions {
-    int64_t user_id;
-    struct session *first;
-    UT_hash_handle hh;
-};
 
 /* An answer on its way to its session. */
 struct corked {
@@ -26,7 +20,7 @@ struct session_table {
     uint32_t slots_n;
     uint32_t free_n;
     uint32_t count;
-    struct user_sessions *users;
+    struct user_index users;
     struct session_counters counters;
     int64_t now_us;        /* coarse */
     struct corked *corked; /* reply_burst */
@@ -64,6 +58,7 @@ void session_table_destroy(struct session_table *t)
     RR_ASSERT(t->count == 0);
     session_table_flush(t); /* to nobody */
     free(t->corked);
+    user_index_fini(&t->users);
     free(t->slots);
     free(t->generations);
     free(t->free_slots);
@@ -123,7 +118,6 @@ struct session *session_create(struct session_table *t, void *conn, int64_t now_
     s->state = SESSION_NEW;
     s->conn = conn;
     s->table = t;
-    s->opened_us = now_us;
     s->heard_us = now_us;
     s->pinged_us = now_us;
     t->slots[slot] = s;
@@ -131,45 +125,12 @@ struct session *session_create(struct session_table *t, void *conn, int64_t now_
     return s;
 }
 
-static void user_index_add(struct session *s)
-{
-    struct session_table *t = s->table;
-    struct user_sessions *u = NULL;
-
-    HASH_FIND(hh, t->users, &s->user_id, sizeof(s->user_id), u);
-    if (!u) {
-        u = rr_xcalloc(1, sizeof(*u));
-        u->user_id = s->user_id;
-        HASH_ADD(hh, t->users, user_id, sizeof(u->user_id), u);
-    }
-    s->user_next = u->first;
-    u->first = s;
-}
-
-static void user_index_remove(struct session *s)
-{
-    struct session_table *t = s->table;
-    struct user_sessions *u = NULL;
-    struct session **at = NULL;
-
-    HASH_FIND(hh, t->users, &s->user_id, sizeof(s->user_id), u);
-    RR_ASSERT(u);
-    for (at = &u->first; *at != s; at = &(*at)->user_next)
-        RR_ASSERT(*at);
-    *at = s->user_next;
-    s->user_next = NULL;
-    if (!u->first) {
-        HASH_DEL(t->users, u);
-        free(u);
-    }
-}
-
 static void queue_abandon(struct session *s)
 {
     struct session_counters *c = &s->table->counters;
     uint32_t n = 0;
 
-    c->must_bytes -= s->out.must_bytes;
+    c->must_bytes -= out_queue_bytes(&s->out);
     n = out_queue_clear(&s->out) + s->corked;
     s->corked = 0;
     UNBOOK(s, queued, n);
@@ -192,9 +153,9 @@ void session_set_state(struct session *s, enum session_state state, struct room 
     }
     /* Guests are nobody: one list of all of them would be long. */
     if (from == SESSION_NEW && state == SESSION_AUTHED && s->user_id)
-        user_index_add(s);
+        user_index_add(&s->table->users, s);
     if (from != SESSION_NEW && state == SESSION_CLOSING && s->user_id)
-        user_index_remove(s);
+        user_index_remove(&s->table->users, s);
     if (state == SESSION_CLOSING)
         queue_abandon(s);
     s->state = state;
@@ -212,7 +173,9 @@ void session_destroy(struct session *s)
     t->slots[slot] = NULL;
     t->free_slots[t->free_n++] = slot;
     t->count--;
+    free(s->name);
     free(s->rooms);
+    free(s->next);
     free(s);
 }
 
@@ -232,10 +195,12 @@ uint32_t session_count(const struct session_table *t)
 
 struct session *session_by_user(struct session_table *t, int64_t user_id)
 {
-    struct user_sessions *u = NULL;
+    return user_index_find(&t->users, user_id);
+}
 
-    HASH_FIND(hh, t->users, &user_id, sizeof(user_id), u);
-    return u ? u->first : NULL;
+struct session *session_user_next(const struct session *s)
+{
+    return user_index_next(s);
 }
 
 uint32_t session_slots(const struct session_table *t)
@@ -386,7 +351,7 @@ void session_on_writable(struct session *s)
     struct rr_frame *f = NULL;
 
     while (s->state != SESSION_CLOSING && (f = out_queue_front(&s->out)) != NULL) {
-        size_t before = s->out.must_bytes;
+        size_t before = out_queue_bytes(&s->out);
 
         if (!write_through(s, f)) {
             tr->want_write(tr->impl, s->conn);
@@ -394,7 +359,7 @@ void session_on_writable(struct session *s)
         }
         out_queue_pop(&s->out);
         UNBOOK(s, queued, 1);
-        c->must_bytes -= before - s->out.must_bytes;
+        c->must_bytes -= before - out_queue_bytes(&s->out);
     }
 }
 

@@ -233,7 +233,7 @@ static void control_user(struct worker *w, const char *room_id, bool kick, int64
                       now_us + secs * 1000000, now_us) != RR_OK)
         log_warn("sanctions_full", "a kick or mute holds for open sockets only");
     while (s) {
-        struct session *next = s->user_next; /* closing takes s off the list */
+        struct session *next = session_user_next(s); /* closing takes s off the list */
 
         if (s->state == SESSION_JOINED && strcmp(room_id_of(s->room), room_id) == 0) {
             tell_secs(w, s, kick ? "KICKED" : "MUTED", secs);

@@ -25,7 +25,8 @@ static void take_claims(struct session *s, const struct token_claims *c)
     s->all_rooms = c->all_rooms;
     free(s->rooms);
     s->rooms = c->rooms ? rr_xstrdup(c->rooms) : NULL;
-    memcpy(s->name, c->name, sizeof(s->name));
+    free(s->name);
+    s->name = c->name[0] ? rr_xstrdup(c->name) : NULL;
 }
 
 static void take_guest(struct session *s)
@@ -125,7 +126,7 @@ enum rr_err on_hello(struct worker *w, struct session *s, const struct msg *m, s
     session_set_state(s, SESSION_AUTHED, NULL);
     msg_reply_begin(&b, m->id, RESULT_OK, 5 + (uint32_t)(s->token_exp_s != NEVER_S));
     pack_kv_user(&b, "user", s->user_id);
-    pack_kv_str(&b, "name", s->name);
+    pack_kv_str(&b, "name", session_name(s));
     pack_who(&b, s);
     pack_kv_int(&b, "now", worker_rain_now_ms(w));
     reply_send(w, s, &b);

@@ -24,6 +24,20 @@ struct join_lookup {
     char code[RR_CODE_LEN + 1];
 };
 
+static void next_set(struct session *s, const char code[RR_CODE_LEN + 1], uint32_t seq)
+{
+    if (!s->next)
+        s->next = rr_xcalloc(1, sizeof(*s->next));
+    s->next->seq = seq;
+    memcpy(s->next->code, code, sizeof(s->next->code));
+}
+
+static void next_forget(struct session *s)
+{
+    free(s->next);
+    s->next = NULL;
+}
+
 static void join_looked_up(void *arg, enum rr_err err, uint32_t next)
 {
     struct join_lookup *l = arg;
@@ -32,9 +46,8 @@ static void join_looked_up(void *arg, enum rr_err err, uint32_t next)
     if (s && s->join_no != l->join_no) {
         join_answer(l->ref.worker, s, l->ref.req_id, RR_CONFLICT, NULL);
     } else if (s && s->state != SESSION_CLOSING) {
-        s->next_known = err == RR_OK;
-        s->next_seq = next;
-        memcpy(s->next_code, l->code, sizeof(s->next_code));
+        if (err == RR_OK)
+            next_set(s, l->code, next);
         hub_join(l->ref.worker->hub, s, l->ref.req_id, l->room_id, l->epoch, l->seq);
     }
     free(l);
@@ -79,7 +92,7 @@ void join_resume(void *worker, struct session *s, uint32_t req_id, const char *r
     struct join_lookup *l = NULL;
     struct refusal why = {0};
 
-    s->next_known = false;
+    next_forget(s);
     if (kicked(w, s, room_id, &why)) {
         reply_error(w, s, req_id, RR_NOT_ELIGIBLE, &why);
         return;
@@ -141,7 +154,8 @@ static void join_reply(struct worker *w, struct session *s, uint32_t req_id,
     struct rr_buf b = {0};
 
     snprintf(epoch, sizeof(epoch), "%016" PRIx64, a->epoch);
-    msg_reply_begin(&b, req_id, RESULT_OK, 6 + (uint32_t)a->recovered + (uint32_t)s->next_known);
+    msg_reply_begin(&b, req_id, RESULT_OK,
+                    6 + (uint32_t)a->recovered + (uint32_t)(s->next != NULL));
     pack_kv_str(&b, "room", a->room_id);
     pack_kv_str(&b, "epoch", epoch);
     pack_kv_int(&b, "seq", (int64_t)a->seq);
@@ -154,10 +168,10 @@ static void join_reply(struct worker *w, struct session *s, uint32_t req_id,
         pack_kv_slice(&b, "biz_code", a->kept[i].biz_code);
         pack_kv_raw(&b, "payload", a->kept[i].payload);
     }
-    if (s->next_known) {
+    if (s->next) {
         pack_cstr(&b, "next");
         pack_map(&b, 1);
-        pack_kv_int(&b, s->next_code, s->next_seq);
+        pack_kv_int(&b, s->next->code, s->next->seq);
     }
     if (a->recovered) {
         pack_cstr(&b, "missed");
@@ -165,6 +179,7 @@ static void join_reply(struct worker *w, struct session *s, uint32_t req_id,
         for (uint32_t i = 0; i < a->missed_n; i++)
             pack_raw(&b, a->missed[i]);
     }
+    next_forget(s);
     reply_send(w, s, &b);
     rr_buf_fini(&b);
 }
@@ -273,7 +288,7 @@ enum rr_err on_say(struct worker *w, struct session *s, const struct msg *m, str
         return RR_UNAVAILABLE;
     pack_map(&b, 4);
     pack_kv_user(&b, "user", s->user_id);
-    pack_kv_str(&b, "name", s->name);
+    pack_kv_str(&b, "name", session_name(s));
     pack_kv_slice(&b, "text", text);
     pack_kv_int(&b, "at", worker_rain_now_ms(w));
     w->bus->publish(w->bus->impl, room_id_of(s->room), "SAY", rr_slice_of(b.p, b.len));

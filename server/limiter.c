@@ -217,16 +217,16 @@ enum rr_err limiter_user_enter(struct limiter *l, struct session *s)
     memcpy(in + 1, &s->user_id, sizeof(s->user_id));
     s->limits.user = limit_map_hash(l->o.map, in, sizeof(in));
     err = enter(l, s->limits.user, l->o.conf->limits_connections_per_user, &place);
-    s->limits.user_counted = place.taken;
+    s->user_counted = place.taken;
     return err;
 }
 
 void limiter_user_leave(struct limiter *l, struct session *s)
 {
-    struct limit_place place = {.key = s->limits.user, .taken = s->limits.user_counted};
+    struct limit_place place = {.key = s->limits.user, .taken = s->user_counted};
 
     leave(l, &place);
-    s->limits.user_counted = false;
+    s->user_counted = false;
 }
 
 enum rr_err limiter_socket_enter(struct limiter *l)

@@ -1,6 +1,6 @@
 /* out_queue.h - what waits for one socket, in two lanes: must-arrive (FIFO, bounded in bytes) and
- * latest-wins (keyed). Holds references to shared frames, never copies, and since when each waits. Zero-initialised is empty.
- */
+ * latest-wins (keyed). Holds references to shared frames, never copies, and since when each waits. Zero-initialised is empty;
+ * an empty one has no memory. */
 #ifndef ROOM_OUT_QUEUE_H
 #define ROOM_OUT_QUEUE_H
 
@@ -24,23 +24,32 @@ struct out_latest {
     int64_t since_us; /* of the frame, not of the key */
 };
 
-struct out_queue {
+struct out_lanes {
     struct out_must *must; /* ring of must_cap */
     uint32_t must_cap;
     uint32_t must_head;
     uint32_t must_n;
+    uint32_t latest_n;
     size_t must_bytes;
     struct out_latest *latest; /* OUT_LATEST_MAX, oldest first; allocated on first use */
-    uint32_t latest_n;
+};
+
+struct out_queue {
+    struct out_lanes *lanes; /* NULL: empty */
 };
 
 static inline bool out_queue_empty(const struct out_queue *q)
 {
-    return q->must_n == 0 && q->latest_n == 0;
+    return !q->lanes;
 }
 static inline uint32_t out_queue_count(const struct out_queue *q)
 {
-    return q->must_n + q->latest_n;
+    return q->lanes ? q->lanes->must_n + q->lanes->latest_n : 0;
+}
+/* Of the must-arrive lane. */
+static inline size_t out_queue_bytes(const struct out_queue *q)
+{
+    return q->lanes ? q->lanes->must_bytes : 0;
 }
 
 /* RR_FULL: cap_bytes would be passed; nothing queued. Takes a reference of its own. */

@@ -43,45 +43,49 @@ struct transport {
 struct session_limits {
     uint64_t user;    /* keyed hash; 0 before HELLO */
     uint64_t address; /* keyed hash; 0: not limited by address */
-    bool user_counted;
     int64_t command_tat_us;
     int64_t grab_tat_us;
 };
 
+/* For the answer of a JOIN: the user's next seq in the open rain. */
+struct session_next {
+    uint32_t seq;
+    char code[RR_CODE_LEN + 1];
+};
+
+/* There is one per viewer: what not everybody has at any time is behind a pointer. First what a fan-out reads. */
 struct session {
     uint64_t id; /* generation << 32 | slot; never reused within 2^32 generations */
     enum session_state state;
-    enum session_role role;
     uint32_t corked; /* answers of his that wait for session_table_flush() */
-    bool all_rooms;
-    bool may_send;
-    int64_t level; /* of the token, 0 when it says none */
-    int64_t
-        since_s; /* when the user registered, seconds since 1970; 0 when the token says nothing */
-    int64_t user_id; /* from the token and from nowhere else; 0: a guest without one */
-    int64_t token_exp_s;
-    uint64_t address; /* keyed hash of where he comes from; 0: not to be counted */
-    char name[RR_NAME_MAX_BYTES + 1];
-    char *rooms; /* ",r1,r2," allowed rooms, NULL with all_rooms; owned */
-    void *conn;  /* the transport's */
+    struct out_queue out;
     struct session_table *table;
-    struct session *user_next; /* other sockets of the same user */
-    struct room *room;         /* JOINED only */
+    void *conn;                /* the transport's */
     struct delivery *account;  /* of the room, kept beside the table's counters; NULL: none */
+    struct room *room;         /* JOINED only */
     uint32_t member_index;     /* in room->members */
     uint32_t join_no;          /* counts JOINs and LEAVEs: only the latest JOIN takes effect */
-    int64_t opened_us;
+    int64_t user_id;           /* from the token and from nowhere else; 0: a guest without one */
+    struct session *user_next; /* in its bucket of the user index */
+    struct session_limits limits;
     int64_t heard_us; /* last byte from the client */
     int64_t pinged_us;
     int64_t roomless_us;  /* since when he is seen in no room; 0: he is in one */
     uint64_t heard_bytes; /* of whole messages, with their headers at most */
     uint64_t wire_bytes;  /* of the socket, when last looked at … */
     uint64_t wire_heard;  /* … and heard_bytes then */
-    bool next_known;      /* for the answer of the JOIN being worked on: next seq in next_code */
-    uint32_t next_seq;
-    char next_code[RR_CODE_LEN + 1];
-    struct out_queue out;
-    struct session_limits limits;
+    int64_t level;        /* of the token, 0 when it says none */
+    int64_t
+        since_s; /* when the user registered, seconds since 1970; 0 when the token says nothing */
+    int64_t token_exp_s;
+    uint64_t address;          /* keyed hash of where he comes from; 0: not to be counted */
+    char *name;                /* of the token, NULL: it says none; owned */
+    char *rooms;               /* ",r1,r2," allowed rooms, NULL with all_rooms; owned */
+    struct session_next *next; /* of the JOIN being worked on; NULL: not known; owned */
+    enum session_role role;
+    bool all_rooms;
+    bool may_send;
+    bool user_counted; /* by the limits */
 };
 
 /* Exact at any instant: expected = sent + dropped + closed + queued. */
@@ -118,8 +122,9 @@ struct session *session_create(struct session_table *t, void *conn, int64_t now_
 void session_destroy(struct session *s);
 struct session *session_by_id(struct session_table *t, uint64_t id); /* NULL when gone */
 uint32_t session_count(const struct session_table *t);
-/* First socket of a user; the others by user_next. */
+/* Newest socket of a user, and the one before it. */
 struct session *session_by_user(struct session_table *t, int64_t user_id);
+struct session *session_user_next(const struct session *s);
 /* Slot iteration for coarse wheels: the session in slot i < session_slots(), or NULL. */
 uint32_t session_slots(const struct session_table *t);
 struct session *session_at(struct session_table *t, uint32_t slot);
@@ -127,6 +132,10 @@ const struct session_counters *session_table_counters(const struct session_table
 
 /* room: only for SESSION_JOINED. Impossible transitions assert. */
 void session_set_state(struct session *s, enum session_state state, struct room *room);
+static inline const char *session_name(const struct session *s)
+{
+    return s->name ? s->name : "";
+}
 bool session_may_enter(const struct session *s, const char *room_id);
 
 /* Must arrive: in order, never dropped; a reader too slow for it is closed with 4008. Takes its own

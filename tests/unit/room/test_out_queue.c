@@ -67,15 +67,15 @@ static void test_must_is_fifo_and_wraps(void **state)
             snprintf(text, sizeof(text), "%03d", out++);
             assert_next(&q, text);
         }
-        assert_int_equal(q.must_n, in - out);
-        assert_int_equal(q.must_bytes, 3 * (in - out));
+        assert_int_equal(q.lanes->must_n, in - out);
+        assert_int_equal(out_queue_bytes(&q), 3 * (in - out));
     }
     while (out < in) {
         snprintf(text, sizeof(text), "%03d", out++);
         assert_next(&q, text);
     }
     assert_true(out_queue_empty(&q));
-    assert_int_equal(q.must_bytes, 0);
+    assert_null(q.lanes);
     out_queue_clear(&q);
 }
 
@@ -88,7 +88,7 @@ static void test_cap_in_bytes(void **state)
     assert_int_equal(out_queue_push(&q, f, 25, 0), RR_OK);
     assert_int_equal(out_queue_push(&q, f, 25, 0), RR_OK);
     assert_int_equal(out_queue_push(&q, f, 25, 0), RR_FULL);
-    assert_int_equal(q.must_n, 2);
+    assert_int_equal(q.lanes->must_n, 2);
     assert_int_equal(f->refs, 3); /* nothing was taken by the refused push */
     out_queue_pop(&q);
     assert_int_equal(f->refs, 2);
@@ -106,7 +106,7 @@ static void test_latest_replaces(void **state)
     assert_int_equal(push_latest(&q, "a1", 1), 0);
     assert_int_equal(push_latest(&q, "b1", 2), 0);
     assert_int_equal(push_latest(&q, "a2", 1), 1);
-    assert_int_equal(q.latest_n, 2);
+    assert_int_equal(q.lanes->latest_n, 2);
     assert_next(&q, "a2"); /* keeps its place */
     assert_next(&q, "b1");
     assert_true(out_queue_empty(&q));
@@ -124,7 +124,7 @@ static void test_latest_full_drops_oldest(void **state)
         assert_int_equal(push_latest(&q, text, key + 10), 0);
     }
     assert_int_equal(push_latest(&q, "new", 99), 1);
-    assert_int_equal(q.latest_n, OUT_LATEST_MAX);
+    assert_int_equal(q.lanes->latest_n, OUT_LATEST_MAX);
     assert_next(&q, "k1");
     assert_int_equal(out_queue_clear(&q), OUT_LATEST_MAX - 1);
 }

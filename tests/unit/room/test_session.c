@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -239,7 +240,7 @@ static void test_user_index(void **state)
     uint32_t n = 0;
 
     (void)state;
-    for (struct session *s = session_by_user(f->t, 7); s; s = s->user_next) {
+    for (struct session *s = session_by_user(f->t, 7); s; s = session_user_next(s)) {
         assert_int_equal(s->user_id, 7);
         n++;
     }
@@ -247,12 +248,51 @@ static void test_user_index(void **state)
     assert_ptr_equal(session_by_user(f->t, 8), c);
     session_close(b, CLOSE_NORMAL); /* from the middle */
     assert_ptr_equal(session_by_user(f->t, 7), d);
-    assert_ptr_equal(d->user_next, a);
-    assert_null(a->user_next);
+    assert_ptr_equal(session_user_next(d), a);
+    assert_null(session_user_next(a));
     session_close(d, CLOSE_NORMAL);
     session_close(a, CLOSE_NORMAL);
     assert_null(session_by_user(f->t, 7));
     assert_null(session_by_user(f->t, 9));
+}
+
+/* Many users with a few sockets each come and go: everybody's list is whole, newest first, also across growth. */
+static void test_user_index_of_many(void **state)
+{
+    enum { USERS = 700, STEPS = 6000, EACH = 4 };
+    static struct session *of[USERS][EACH]; /* oldest first */
+    static uint32_t n[USERS];
+    uint32_t x = 1;
+
+    (void)state;
+    for (uint32_t step = 0; step < STEPS; step++) {
+        uint32_t u = (x = x * 1664525 + 1013904223) >> 8;
+        uint32_t k = u / USERS;
+        struct session *s = NULL;
+
+        u %= USERS;
+        if (n[u] == EACH || (n[u] && k % 3 == 0)) {
+            k %= n[u];
+            session_destroy(of[u][k]);
+            n[u]--;
+            memmove(&of[u][k], &of[u][k + 1], (n[u] - k) * sizeof(of[u][0]));
+        } else {
+            of[u][n[u]++] = open_as(0, 1 + (int64_t)u * 4096);
+        }
+        u = step % USERS;
+        s = session_by_user(f->t, 1 + (int64_t)u * 4096);
+        for (uint32_t i = n[u]; i-- > 0; s = session_user_next(s))
+            assert_ptr_equal(s, of[u][i]);
+        assert_null(s);
+    }
+    assert_true(session_count(f->t) > USERS);
+}
+
+/* What a viewer costs while nothing waits for him; more is a decision (docs/adr/0040-idle-viewers.md). */
+static void test_size(void **state)
+{
+    (void)state;
+    assert_true(sizeof(struct session) <= 232);
 }
 
 static void test_may_enter(void **state)
@@ -669,6 +709,8 @@ int main(void)
         TEST(test_table_grows),
         TEST(test_impossible_transitions),
         TEST(test_user_index),
+        TEST(test_user_index_of_many),
+        TEST(test_size),
         TEST(test_may_enter),
         TEST(test_send_goes_out_at_once),
         TEST(test_busy_socket_queues_in_order),
