@@ -133,19 +133,38 @@ static void members_compact(struct room *r)
     r->members_n = n;
 }
 
-/* Reads what sending to the next members will read. One after the other each send would wait for memory several times: in a
- * large room nothing of a member is in the cache. */
+/* NULL: a hole. i < job->n. */
+static struct session *member_at(const struct room *r, const struct fanout *job, uint32_t i)
+{
+    uint32_t at = job->start + i;
+
+    return r->members[at < job->n ? at : at - job->n];
+}
+
+/* In a large room nothing of a member is in the cache, and one after the other each send would wait for memory several times.
+ * What it reads leads from one to the next (session, connection, lws), so each is asked for some sends after the one before,
+ * while the kernel works. */
 static void fanout_warm(const struct room *r, const struct fanout *job)
 {
     const struct transport *t = r->hub->opts.transport;
     uint32_t left = job->n - job->done;
 
-    for (uint32_t i = 0; i < FANOUT_WARM && i < left; i++) {
-        struct session *s = r->members[(job->start + job->done + i) % job->n];
+    for (uint32_t i = 2 * FANOUT_WARM; i < 3 * FANOUT_WARM && i < left; i++) {
+        const struct session *s = member_at(r, job, job->done + i);
 
         if (s)
-            __builtin_prefetch(&s->out);
-        if (s && t->warm)
+            session_warm(s);
+    }
+    for (uint32_t i = FANOUT_WARM; i < 2 * FANOUT_WARM && i < left; i++) {
+        const struct session *s = member_at(r, job, job->done + i);
+
+        if (s)
+            __builtin_prefetch(s->conn);
+    }
+    for (uint32_t i = 0; t->warm && i < FANOUT_WARM && i < left; i++) {
+        const struct session *s = member_at(r, job, job->done + i);
+
+        if (s)
             t->warm(s->conn);
     }
 }
@@ -154,7 +173,7 @@ static void fanout_warm(const struct room *r, const struct fanout *job)
 static bool fanout_slice(struct room *r, struct fanout *job, uint32_t *budget)
 {
     while (*budget > 0 && job->done < job->n) {
-        struct session *s = r->members[(job->start + job->done) % job->n];
+        struct session *s = member_at(r, job, job->done);
 
         if (job->done % FANOUT_WARM == 0)
             fanout_warm(r, job);

@@ -33,15 +33,17 @@ enum {
 
 /* Per-socket data that lws allocates. */
 struct ws_conn {
+    /* What every frame reads. */
     struct lws *wsi;
-    struct client_socket *socket;
-    uint64_t session_id;
-    struct half_message *half;  /* only while a message is not whole */
+    int fd;
     enum close_code close_code; /* 0: open */
     bool close_sent;
     bool peer_left; /* his close frame came: nothing may follow our answer to it */
     bool broken;    /* a write failed: nothing more goes out */
     bool direct;    /* frames go around lws; never under TLS */
+    struct client_socket *socket;
+    uint64_t session_id;
+    struct half_message *half; /* only while a message is not whole */
 };
 
 struct ws {
@@ -90,8 +92,7 @@ static bool socket_held(void *conn)
 
 static ssize_t socket_send(void *conn, const uint8_t *p, size_t n)
 {
-    return send(lws_get_socket_fd(((struct ws_conn *)conn)->wsi), p, n,
-                MSG_DONTWAIT | MSG_NOSIGNAL);
+    return send(((struct ws_conn *)conn)->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* The WebSocket role passes HTTP writes through as they are; what the socket does not take is kept in front of all else. */
@@ -154,7 +155,7 @@ static void transport_close(void *impl, void *conn, enum close_code code)
 
 uint64_t ws_bytes_received(void *conn)
 {
-    return tcp_bytes_received(lws_get_socket_fd(((struct ws_conn *)conn)->wsi));
+    return tcp_bytes_received(((struct ws_conn *)conn)->fd);
 }
 
 const struct transport *ws_transport(struct ws *ws)
@@ -278,6 +279,7 @@ static void on_established(struct ws *ws, struct lws *wsi, struct ws_conn *c)
 
     memset(c, 0, sizeof(*c));
     c->wsi = wsi;
+    c->fd = lws_get_socket_fd(wsi);
     c->direct = w->conf->server_direct_send && !lws_is_ssl(wsi);
     s = session_create(w->sessions, c, rr_mono_us(w->clock));
     c->session_id = s->id;

@@ -53,15 +53,16 @@ struct session_next {
     char code[RR_CODE_LEN + 1];
 };
 
-/* There is one per viewer: what not everybody has at any time is behind a pointer. First what a fan-out reads. */
+/* There is one per viewer: what not everybody has at any time is behind a pointer. First what sending to him reads: a fan-out asks
+ * for it ahead (session_warm()). */
 struct session {
-    uint64_t id; /* generation << 32 | slot; never reused within 2^32 generations */
     enum session_state state;
     uint32_t corked; /* answers of his that wait for session_table_flush() */
     struct out_queue out;
     struct session_table *table;
     void *conn;                /* the transport's */
     struct delivery *account;  /* of the room, kept beside the table's counters; NULL: none */
+    uint64_t id;               /* generation << 32 | slot; never reused within 2^32 generations */
     struct room *room;         /* JOINED only */
     uint32_t member_index;     /* in room->members */
     uint32_t join_no;          /* counts JOINs and LEAVEs: only the latest JOIN takes effect */
@@ -137,6 +138,13 @@ static inline const char *session_name(const struct session *s)
     return s->name ? s->name : "";
 }
 bool session_may_enter(const struct session *s, const char *room_id);
+
+/* Asks for the memory that sending to s will read. */
+static inline void session_warm(const struct session *s)
+{
+    __builtin_prefetch(&s->state);
+    __builtin_prefetch(&s->account);
+}
 
 /* Must arrive: in order, never dropped; a reader too slow for it is closed with 4008. Takes its own
  * reference. */

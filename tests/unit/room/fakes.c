@@ -40,11 +40,17 @@ static void close_conn(void *impl, void *conn, enum close_code code)
     c->closes++;
 }
 
+static void warm(void *conn)
+{
+    ((struct fake_conn *)conn)->warmed++;
+}
+
 const struct transport fake_transport = {
     .headroom = FAKE_HEADROOM,
     .write_now = write_now,
     .want_write = want_write,
     .close = close_conn,
+    .warm = warm,
 };
 
 void fake_conn_clear(struct fake_conn *c)

@@ -23,6 +23,7 @@ struct fake_conn {
     bool wants_write;
     int close_code; /* 0: open */
     uint32_t closes;
+    uint32_t warmed; /* how often warm() read it */
     uint32_t sent_n; /* may pass FAKE_SENT_MAX: the oldest are forgotten */
     struct rr_frame *sent[FAKE_SENT_MAX];
 };

@@ -741,6 +741,30 @@ static void test_leave_during_fanout(void **state)
     }
 }
 
+/* Who is gone is not looked at ahead either, wherever in the round he stood. */
+static void test_looks_ahead_at_members_only(void **state)
+{
+    uint32_t warmed[PEOPLE] = {0};
+
+    (void)state;
+    room_live("r1", E1, 0, PEOPLE);
+    bus_says("r1", E1, 1);
+    for (int i = PEOPLE - 1; hub_run(f->hub, 3); i -= 4) {
+        if (i < 0)
+            continue;
+        leave_for_good(i);
+        warmed[i] = f->conns[i].warmed;
+    }
+    for (int i = 0; i < PEOPLE; i++) {
+        if (f->people[i]) {
+            assert_got(i, "1");
+            assert_int_equal(f->conns[i].warmed, 1);
+        } else {
+            assert_int_equal(f->conns[i].warmed, warmed[i]);
+        }
+    }
+}
+
 static void test_joiner_during_fanout(void **state)
 {
     (void)state;
@@ -1214,6 +1238,7 @@ int main(void)
         TEST(test_recovery_in_a_room_followed_already),
         TEST(test_tail_after_a_long_absence),
         TEST(test_leave_during_fanout),
+        TEST(test_looks_ahead_at_members_only),
         TEST(test_joiner_during_fanout),
         TEST(test_back_during_fanout),
         TEST(test_slow_reader_leaves_during_fanout),
