@@ -1,13 +1,9 @@
-/* ws.c - see ws.h. lws adopts sockets we accept ourselves: its own listener cannot share a port
- * (SO_REUSEPORT), binds all interfaces for 127.0.0.1 while IPv6 is on, and accepts one connection
- * per turn. */
-#include "ws.h"
+/* ws.c - see ws.h: the sockets' transport, lws' callbacks, the context's life. */
+#include "ws_private.h"
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "dispatch.h"
 #include "half_message.h"
-#include "proxy_wait.h"
 #include "sockets.h"
 #include "tls.h"
 #include "web_root.h"
@@ -17,17 +13,13 @@
 #include "ws_echo.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <libwebsockets.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    ACCEPT_PER_WAKEUP = 64, /* the loop's other work goes on during a connect storm */
-    CLOSE_GRACE_S = 3,      /* a socket that takes no close frame is dropped after this */
+    CLOSE_GRACE_S = 3, /* a socket that takes no close frame is dropped after this */
     HTTP_CACHE_S = 60,
 };
 
@@ -45,28 +37,6 @@ struct ws_conn {
     uint64_t session_id;
     struct half_message *half; /* only while a message is not whole */
 };
-
-struct ws {
-    struct worker *worker;
-    struct lws_context *context;
-    struct lws_vhost *vhost;
-    struct transport transport;
-    uv_poll_t poll;
-    bool poll_open;
-    bool deadlines; /* some were set since the last ws_tick() */
-    int listen_fd;
-    void *loops[1];
-    struct lws_http_mount mount;
-    char *origins;        /* ",a,b," */
-    struct tls *tls;      /* NULL: plain */
-    SSL_CTX *tls_context; /* the vhost's */
-    struct rr_ratelog origin_log;
-};
-
-static struct ws *ws_of(struct lws *wsi)
-{
-    return lws_context_user(lws_get_context(wsi));
-}
 
 /* ---- transport ---- */
 
@@ -179,94 +149,6 @@ void ws_ping(struct ws *ws, void *conn)
         c->broken = true;
         set_deadline(ws, c, LWS_TO_KILL_ASYNC);
     }
-}
-
-/* ---- handshake ---- */
-
-static int refuse(struct ws *ws, struct lws *wsi, unsigned status, const char *why)
-{
-    uint64_t suppressed = 0;
-
-    rr_metric_add(&ws->worker->metrics->handshakes_refused_total, 1);
-    if (rr_ratelog_pass(&ws->origin_log, rr_mono_us(ws->worker->clock), 10000000, &suppressed))
-        log_notice("handshake_refused", "%u %s (%llu more like it)", status, why,
-                   (unsigned long long)suppressed);
-    /* Sends the answer and returns 1 to lws: handled, no upgrade. */
-    return lws_return_http_status(wsi, status, why) < 0 ? -1 : 1;
-}
-
-/* The header's whole value into buf; -1 when missing or too long. */
-static int header(struct lws *wsi, enum lws_token_indexes h, char *buf, int cap)
-{
-    int len = lws_hdr_total_length(wsi, h);
-
-    if (len <= 0 || len >= cap)
-        return -1;
-    return lws_hdr_copy(wsi, buf, cap, h);
-}
-
-static bool origin_allowed(const struct ws *ws, struct lws *wsi)
-{
-    char origin[256];
-    size_t n = 0;
-
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) <= 0)
-        return ws->worker->conf->server_allow_no_origin;
-    if (header(wsi, WSI_TOKEN_ORIGIN, origin + 1, sizeof(origin) - 2) <= 0 ||
-        strchr(origin + 1, ','))
-        return false;
-    n = strlen(origin + 1);
-    origin[0] = ',';
-    origin[n + 1] = ',';
-    origin[n + 2] = 0;
-    return strstr(ws->origins, origin) != NULL;
-}
-
-/* What the nearest proxy says; empty without the header. */
-static struct rr_slice forwarded_for(const struct ws *ws, struct lws *wsi, char *buf, int cap)
-{
-    const char *name = ws->worker->conf->risk_address_header;
-    int n = header(
-        wsi, strcmp(name, "x-real-ip") == 0 ? WSI_TOKEN_HTTP_X_REAL_IP : WSI_TOKEN_X_FORWARDED_FOR,
-        buf, cap);
-
-    return rr_slice_of(buf, n > 0 ? (size_t)n : 0);
-}
-
-/* The path without a subprotocol: never of a viewer. */
-static int confirm_echo(struct ws *ws, struct lws *wsi)
-{
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0)
-        return refuse(ws, wsi, HTTP_STATUS_BAD_REQUEST, "no subprotocol here");
-    return 0;
-}
-
-static int confirm_upgrade(struct lws *wsi, const char *upgrade)
-{
-    struct ws *ws = ws_of(wsi);
-    char path[16];
-    char protocol[64];
-    char proxies[1024];
-
-    if (strcasecmp(upgrade, "websocket") != 0)
-        return -1; /* h2c and anything else */
-    if (header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) <= 0)
-        path[0] = 0;
-    if (ws->worker->conf->server_selftest_echo && strcmp(path, WS_ECHO_PATH) == 0)
-        return confirm_echo(ws, wsi);
-    if (strcmp(path, "/ws") != 0)
-        return refuse(ws, wsi, HTTP_STATUS_NOT_FOUND, "no WebSocket here");
-    if (!origin_allowed(ws, wsi))
-        return refuse(ws, wsi, HTTP_STATUS_FORBIDDEN, "origin not allowed");
-    if (header(wsi, WSI_TOKEN_PROTOCOL, protocol, sizeof(protocol)) <= 0 ||
-        strcmp(protocol, RR_SUBPROTOCOL) != 0)
-        return refuse(ws, wsi, HTTP_STATUS_BAD_REQUEST, "subprotocol redrain.v1 required");
-    if (worker_drain_ends(ws->worker))
-        return refuse(ws, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "server is leaving");
-    if (sockets_name(ws->worker->sockets, lws_get_opaque_user_data(wsi),
-                     forwarded_for(ws, wsi, proxies, sizeof(proxies))) != RR_OK)
-        return refuse(ws, wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "too many from one address");
-    return 0;
 }
 
 /* ---- WebSocket ---- */
@@ -387,23 +269,23 @@ static int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
     struct ws_conn *c = user;
 
     switch (reason) {
-    case LWS_CALLBACK_ESTABLISHED: on_established(ws_of(wsi), wsi, c); return 0;
+    case LWS_CALLBACK_ESTABLISHED: on_established(ws__of(wsi), wsi, c); return 0;
     case LWS_CALLBACK_RECEIVE:
-        on_receive(ws_of(wsi), wsi, c, in, len);
-        worker_heard(ws_of(wsi)->worker);
+        on_receive(ws__of(wsi), wsi, c, in, len);
+        worker_heard(ws__of(wsi)->worker);
         return 0;
     case LWS_CALLBACK_RECEIVE_PONG: {
-        struct session *s = session_by_id(ws_of(wsi)->worker->sessions, c->session_id);
+        struct session *s = session_by_id(ws__of(wsi)->worker->sessions, c->session_id);
 
         if (s)
-            s->heard_us = rr_mono_us(ws_of(wsi)->worker->clock);
+            s->heard_us = rr_mono_us(ws__of(wsi)->worker->clock);
         return 0;
     }
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         c->peer_left = true;
         return c->close_sent ? -1 : 0; /* the answer to ours ends it; lws answers his */
-    case LWS_CALLBACK_SERVER_WRITEABLE: return on_writable(ws_of(wsi), wsi, c);
-    case LWS_CALLBACK_CLOSED: on_closed(ws_of(wsi), c); return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE: return on_writable(ws__of(wsi), wsi, c);
+    case LWS_CALLBACK_CLOSED: on_closed(ws__of(wsi), c); return 0;
     default: return 0;
     }
 }
@@ -438,15 +320,15 @@ static int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void
                          size_t len)
 {
     switch (reason) {
-    case LWS_CALLBACK_WSI_DESTROY: on_destroyed(ws_of(wsi), wsi); return 0;
+    case LWS_CALLBACK_WSI_DESTROY: on_destroyed(ws__of(wsi), wsi); return 0;
     case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
-        sockets_phase(ws_of(wsi)->worker->sockets, lws_get_opaque_user_data(wsi), SOCKET_PAGE);
-        return on_page(ws_of(wsi), wsi, in);
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirm_upgrade(wsi, in);
+        sockets_phase(ws__of(wsi)->worker->sockets, lws_get_opaque_user_data(wsi), SOCKET_PAGE);
+        return on_page(ws__of(wsi), wsi, in);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return ws__confirm_upgrade(wsi, in);
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         /* The vhost's SSL_CTX as it is made. Its certificate is ours to give. */
-        ws_of(wsi)->tls_context = user;
-        return tls_context_init(user, &ws_of(wsi)->tls) == RR_OK ? 0 : 1;
+        ws__of(wsi)->tls_context = user;
+        return tls_context_init(user, &ws__of(wsi)->tls) == RR_OK ? 0 : 1;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* a WebSocket never binds to the page protocol */
     case LWS_CALLBACK_HTTP:
@@ -462,7 +344,7 @@ static int echo_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 {
     switch (reason) {
     case LWS_CALLBACK_ESTABLISHED:
-        sockets_phase(ws_of(wsi)->worker->sockets, lws_get_opaque_user_data(wsi), SOCKET_OPEN);
+        sockets_phase(ws__of(wsi)->worker->sockets, lws_get_opaque_user_data(wsi), SOCKET_OPEN);
         return ws_echo_callback(wsi, reason, user, in, len);
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return 0;
     case LWS_CALLBACK_RECEIVE:
@@ -491,143 +373,6 @@ static const struct lws_protocols protocols[] = {
      .tx_packet_size = 65536},
     {.name = NULL},
 };
-
-/* ---- accept ---- */
-
-static void set_socket_options(const struct ws *ws, int fd)
-{
-    int one = 1;
-    int sndbuf = (int)ws->worker->conf->limits_sndbuf_bytes;
-    int user_timeout_ms = 60000;
-
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof(user_timeout_ms));
-    /* Without it one silent reader pins megabytes of kernel memory before we notice. */
-    if (sndbuf > 0)
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
-}
-
-static void kill_now(void *wsi)
-{
-    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
-}
-
-static void adopt(struct ws *ws, struct client_socket *socket, int fd)
-{
-    lws_adopt_desc_t how = {.vh = ws->vhost,
-                            .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
-                            .fd = {.sockfd = fd},
-                            .opaque = socket};
-    /* NULL: lws closes it, and tells us (on_destroyed) now, later, or, when it made nothing of it, never. */
-    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&how);
-
-    if (wsi)
-        socket->wsi = wsi;
-}
-
-/* A proxy's header, or what came instead of it. */
-static void on_proxied(void *arg, void *who, int fd, enum rr_err err,
-                       const struct rr_proxy_header *h)
-{
-    struct ws *ws = arg;
-    struct client_socket *socket = who;
-
-    if (err) {
-        sockets_proxy_failed(ws->worker->sockets, socket,
-                             err == RR_CLOSED ? "a proxy left without a header" : h->fault);
-        close(fd);
-    } else if (sockets_proxied(ws->worker->sockets, socket, h) != RR_OK) {
-        sockets_close(ws->worker->sockets, socket);
-        sockets_refuse(fd, !ws->tls);
-    } else {
-        adopt(ws, socket, fd);
-    }
-}
-
-static void take(struct ws *ws, int fd, const struct sockaddr *peer)
-{
-    struct client_socket *socket = sockets_open(ws->worker->sockets, peer);
-
-    if (!socket) {
-        sockets_refuse(fd, !ws->tls);
-        return;
-    }
-    if (socket->phase != SOCKET_PROXY) {
-        adopt(ws, socket, fd);
-        return;
-    }
-    socket->wait = proxy_wait_start(&ws->worker->loop, fd, on_proxied, ws, socket);
-    if (!socket->wait) {
-        sockets_close(ws->worker->sockets, socket);
-        close(fd);
-    }
-}
-
-/* At most n; false when no more is there. */
-static bool accept_some(struct ws *ws, int n)
-{
-    for (int i = 0; i < n; i++) {
-        struct sockaddr_storage peer = {0};
-        socklen_t len = sizeof(peer);
-        int fd =
-            accept4(ws->listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE) &&
-            sockets_refuse_one(ws->worker->sockets, ws->listen_fd, !ws->tls))
-            continue;
-        if (fd < 0)
-            return false;
-        set_socket_options(ws, fd);
-        take(ws, fd, (struct sockaddr *)&peer);
-    }
-    return true;
-}
-
-static void on_acceptable(uv_poll_t *poll, int status, int events)
-{
-    (void)events;
-    if (status == 0)
-        accept_some(poll->data, ACCEPT_PER_WAKEUP);
-}
-
-void ws_accept_start(struct ws *ws)
-{
-    if (ws->poll_open || ws->listen_fd < 0)
-        return;
-    ws->poll.data = ws;
-    if (uv_poll_init(&ws->worker->loop, &ws->poll, ws->listen_fd) == 0) {
-        ws->poll_open = true;
-        uv_poll_start(&ws->poll, UV_READABLE, on_acceptable);
-    }
-}
-
-void ws_accept_stop(struct ws *ws, bool last)
-{
-    bool accepted = ws->poll_open;
-
-    if (ws->poll_open) {
-        ws->poll_open = false;
-        uv_poll_stop(&ws->poll);
-        uv_close((uv_handle_t *)&ws->poll, NULL);
-    }
-    if (ws->listen_fd < 0)
-        return;
-    while (last && accepted && accept_some(ws, ACCEPT_PER_WAKEUP))
-        ;
-    close(ws->listen_fd);
-    ws->listen_fd = -1;
-}
-
-bool ws_accepting(const struct ws *ws)
-{
-    return ws->listen_fd >= 0;
-}
-
-uint32_t ws_sockets(const struct ws *ws)
-{
-    return sockets_count(ws->worker->sockets);
-}
 
 /* ---- life ---- */
 
@@ -757,7 +502,7 @@ enum rr_err ws_create(struct ws **out, struct worker *w, int listen_fd)
     enum rr_err err = RR_OK;
 
     ws->worker = w;
-    w->sockets = sockets_create(w, kill_now);
+    w->sockets = sockets_create(w, ws__kill_now);
     ws->listen_fd = listen_fd;
     ws->transport = (struct transport){
         .impl = ws,
