@@ -166,13 +166,13 @@ enum rr_err limiter_user(struct limiter *l, struct session *s, enum limit_id id,
 
 /* ---- connections ---- */
 
-static enum rr_err enter(struct limiter *l, uint64_t key, int64_t max, struct limit_place *place)
+static enum rr_err enter(struct limiter *l, uint64_t key, int64_t max, bool *taken)
 {
-    *place = (struct limit_place){0};
+    *taken = false;
     if (!key)
         return RR_OK;
     switch (count_slots_take(&l->o.map->counts, l->o.owner, key, (uint32_t)max)) {
-    case COUNT_TAKEN: *place = (struct limit_place){.key = key, .taken = true}; return RR_OK;
+    case COUNT_TAKEN: *taken = true; return RR_OK;
     case COUNT_OVER: return RR_FULL;
     case COUNT_UNKNOWN: break;
     }
@@ -180,11 +180,11 @@ static enum rr_err enter(struct limiter *l, uint64_t key, int64_t max, struct li
     return RR_OK;
 }
 
-static void leave(struct limiter *l, struct limit_place *place)
+static void leave(struct limiter *l, uint64_t key, bool *taken)
 {
-    if (place->taken)
-        count_slots_give(&l->o.map->counts, l->o.owner, place->key);
-    place->taken = false;
+    if (*taken)
+        count_slots_give(&l->o.map->counts, l->o.owner, key);
+    *taken = false;
 }
 
 uint64_t limiter_address_key(const struct limiter *l, const struct rr_ip *a)
@@ -198,35 +198,28 @@ uint64_t limiter_address_key(const struct limiter *l, const struct rr_ip *a)
     return limit_map_hash(l->o.map, in, 1 + n);
 }
 
-enum rr_err limiter_address_enter(struct limiter *l, uint64_t key, struct limit_place *place)
+enum rr_err limiter_address_enter(struct limiter *l, uint64_t key, bool *taken)
 {
-    return enter(l, key, l->o.conf->limits_connections_per_address, place);
+    return enter(l, key, l->o.conf->limits_connections_per_address, taken);
 }
 
-void limiter_address_leave(struct limiter *l, struct limit_place *place)
+void limiter_address_leave(struct limiter *l, uint64_t key, bool *taken)
 {
-    leave(l, place);
+    leave(l, key, taken);
 }
 
 enum rr_err limiter_user_enter(struct limiter *l, struct session *s)
 {
     unsigned char in[1 + sizeof(s->user_id)] = {KIND_USER};
-    struct limit_place place;
-    enum rr_err err = RR_OK;
 
     memcpy(in + 1, &s->user_id, sizeof(s->user_id));
     s->limits.user = limit_map_hash(l->o.map, in, sizeof(in));
-    err = enter(l, s->limits.user, l->o.conf->limits_connections_per_user, &place);
-    s->user_counted = place.taken;
-    return err;
+    return enter(l, s->limits.user, l->o.conf->limits_connections_per_user, &s->user_counted);
 }
 
 void limiter_user_leave(struct limiter *l, struct session *s)
 {
-    struct limit_place place = {.key = s->limits.user, .taken = s->user_counted};
-
-    leave(l, &place);
-    s->user_counted = false;
+    leave(l, s->limits.user, &s->user_counted);
 }
 
 enum rr_err limiter_socket_enter(struct limiter *l)

@@ -64,18 +64,11 @@ RR_MUST_CHECK enum rr_err limiter_user(struct limiter *l, struct session *s, enu
 
 /* ---- connections ---- */
 
-/* A place in one of the counts; given back once. Zeroed: none. */
-struct limit_place {
-    uint64_t key;
-    bool taken;
-};
-
 /* Key of an address (IPv6: its /64); 0: none, or one that limits.exempt excepts. */
 uint64_t limiter_address_key(const struct limiter *l, const struct rr_ip *a);
-/* RR_FULL: the address has limits.connections_per_address already. */
-RR_MUST_CHECK enum rr_err limiter_address_enter(struct limiter *l, uint64_t key,
-                                                struct limit_place *place);
-void limiter_address_leave(struct limiter *l, struct limit_place *place);
+/* RR_FULL: the address has limits.connections_per_address already. *taken: a place was taken, and is to be given back. */
+RR_MUST_CHECK enum rr_err limiter_address_enter(struct limiter *l, uint64_t key, bool *taken);
+void limiter_address_leave(struct limiter *l, uint64_t key, bool *taken);
 /* The session has a user now. RR_FULL: he has limits.connections_per_user already. */
 RR_MUST_CHECK enum rr_err limiter_user_enter(struct limiter *l, struct session *s);
 void limiter_user_leave(struct limiter *l, struct session *s); /* harmless if he never entered */

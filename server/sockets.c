@@ -114,7 +114,7 @@ bool sockets_refuse_one(struct sockets *t, int listen_fd, bool plain)
 static enum rr_err count_address(struct sockets *t, struct client_socket *s)
 {
     s->address = limiter_address_key(t->w->limiter, &s->client);
-    if (limiter_address_enter(t->w->limiter, s->address, &s->place) == RR_OK)
+    if (limiter_address_enter(t->w->limiter, s->address, &s->counted) == RR_OK)
         return RR_OK;
     refused(t, &t->w->metrics->connections_refused_address_total, "too many from one address");
     return RR_FULL;
@@ -135,9 +135,8 @@ struct client_socket *sockets_open(struct sockets *t, const struct sockaddr *pee
         return NULL;
     }
     s = rr_xcalloc(1, sizeof(*s));
-    rr_ip_of_sockaddr(&s->peer, peer);
-    s->client = s->peer;
-    trusted = rr_ip_nets_have(&t->trusted, &s->peer);
+    rr_ip_of_sockaddr(&s->client, peer);
+    trusted = rr_ip_nets_have(&t->trusted, &s->client);
     s->phase = trusted && t->speak_proxy ? SOCKET_PROXY : SOCKET_HANDSHAKE;
     s->named = !trusted;
     /* Whom a proxy speaks for is known later. */
@@ -162,9 +161,9 @@ static void unlist(struct sockets *t, struct client_socket *s)
 void sockets_close(struct sockets *t, struct client_socket *s)
 {
     unlist(t, s);
-    if (s->wait)
+    if (s->phase == SOCKET_PROXY && s->wait)
         proxy_wait_cancel(s->wait);
-    limiter_address_leave(t->w->limiter, &s->place);
+    limiter_address_leave(t->w->limiter, s->address, &s->counted);
     limiter_socket_leave(t->w->limiter);
     t->n--;
     free(s);
@@ -189,10 +188,10 @@ enum rr_err sockets_proxied(struct sockets *t, struct client_socket *s,
     s->wait = NULL;
     sockets_phase(t, s, SOCKET_HANDSHAKE);
     if (h->has_client)
-        s->peer = s->client = h->client;
+        s->client = h->client;
     /* Of a connection that it does not name anybody for, a proxy writes no HTTP header either: that
      * would be the client's own. */
-    s->named = !h->has_client || !rr_ip_nets_have(&t->trusted, &s->peer);
+    s->named = !h->has_client || !rr_ip_nets_have(&t->trusted, &s->client);
     return s->named ? count_address(t, s) : RR_OK;
 }
 
@@ -224,7 +223,7 @@ enum rr_err sockets_name(struct sockets *t, struct client_socket *s, struct rr_s
     if (s->named)
         return RR_OK; /* counted before; what he says of himself is not looked at */
     s->named = true;
-    s->client = rr_ip_client(&s->peer, forwarded_for, &t->trusted);
+    s->client = rr_ip_client(&s->client, forwarded_for, &t->trusted);
     return count_address(t, s);
 }
 
@@ -245,7 +244,8 @@ static void kill_late(struct sockets *t, enum socket_phase phase, int64_t limit_
 
     while ((s = late(t, phase, limit_ms)) != NULL) {
         rr_metric_add(metric, 1);
-        if (!s->wsi) { /* waits for its header, or lws refused it and never spoke of it again */
+        if (phase == SOCKET_PROXY ||
+            !s->wsi) { /* waits for its header, or lws refused it and never spoke of it again */
             sockets_close(t, s);
             continue;
         }

@@ -34,20 +34,23 @@ enum socket_phase {
     SOCKET_PHASES
 };
 
+/* There is one per viewer. */
 struct client_socket {
     struct client_socket *prev;
     struct client_socket *next;
-    enum socket_phase phase;
-    int64_t since_us;        /* of this phase */
-    void *wsi;               /* of ws.c, NULL until adopted */
-    struct proxy_wait *wait; /* in PROXY: has the descriptor */
+    int64_t since_us; /* of this phase */
+    union {
+        struct proxy_wait *wait; /* in PROXY: has the descriptor */
+        void *wsi;               /* of ws.c, NULL until adopted */
+    };
     uint64_t session_id;
-    struct rr_ip
-        peer; /* who has the other end of the socket, or of the proxy in front that said so first */
-    struct rr_ip client; /* the peer, or whom the trusted proxies say they speak for */
-    bool named;       /* the client is known: what the handshake's headers say is not looked at */
+    /* The client: the peer, or whom the trusted proxies say they speak for. Until he is known (named): who has the other end of
+     * the socket, or of the proxy in front that said so first. */
+    struct rr_ip client;
     uint64_t address; /* limiter's key of the client; 0: not limited */
-    struct limit_place place;
+    enum socket_phase phase;
+    bool named;   /* the client is known: what the handshake's headers say is not looked at */
+    bool counted; /* has a place of his address */
 };
 
 /* kill: ends a socket at once. */

@@ -72,11 +72,11 @@ static bool session_floods(const struct worker *w, struct session *s)
 {
     uint64_t wire = ws_bytes_received(s->conn);
     uint64_t came = wire - s->wire_bytes;
-    uint64_t heard = s->heard_bytes - s->wire_heard;
+    uint64_t heard = s->heard_bytes;
     bool first = s->wire_bytes == 0; /* the handshake is in it */
 
     s->wire_bytes = wire;
-    s->wire_heard = s->heard_bytes;
+    s->heard_bytes = 0;
     return !first && came > 2 * heard + (uint64_t)w->conf->limits_noise_bytes;
 }
 

@@ -72,9 +72,8 @@ struct session {
     int64_t heard_us; /* last byte from the client */
     int64_t pinged_us;
     int64_t roomless_us;  /* since when he is seen in no room; 0: he is in one */
-    uint64_t heard_bytes; /* of whole messages, with their headers at most */
     uint64_t wire_bytes;  /* of the socket, when last looked at … */
-    uint64_t wire_heard;  /* … and heard_bytes then */
+    uint64_t heard_bytes; /* … and of whole messages since then, with their headers at most */
     int64_t level;        /* of the token, 0 when it says none */
     int64_t
         since_s; /* when the user registered, seconds since 1970; 0 when the token says nothing */

@@ -292,7 +292,7 @@ static void test_user_index_of_many(void **state)
 static void test_size(void **state)
 {
     (void)state;
-    assert_true(sizeof(struct session) <= 232);
+    assert_true(sizeof(struct session) <= 216);
 }
 
 static void test_may_enter(void **state)
