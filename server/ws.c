@@ -33,7 +33,6 @@ struct ws_conn {
     bool peer_left; /* his close frame came: nothing may follow our answer to it */
     bool broken;    /* a write failed: nothing more goes out */
     bool direct;    /* frames go around lws; never under TLS */
-    struct client_socket *socket;
     uint64_t session_id;
     struct half_message *half; /* only while a message is not whole */
 };
@@ -156,6 +155,7 @@ void ws_ping(struct ws *ws, void *conn)
 static void on_established(struct ws *ws, struct lws *wsi, struct ws_conn *c)
 {
     struct worker *w = ws->worker;
+    struct client_socket *from = lws_get_opaque_user_data(wsi);
     struct session *s = NULL;
     char address[RR_IP_TEXT];
 
@@ -165,11 +165,10 @@ static void on_established(struct ws *ws, struct lws *wsi, struct ws_conn *c)
     c->direct = w->conf->server_direct_send && !lws_is_ssl(wsi);
     s = session_create(w->sessions, c, rr_mono_us(w->clock));
     c->session_id = s->id;
-    c->socket = lws_get_opaque_user_data(wsi);
-    c->socket->session_id = s->id;
-    sockets_phase(w->sockets, c->socket, SOCKET_HELLO);
-    s->limits.address = c->socket->address;
-    rr_ip_print(&c->socket->client, address);
+    from->session_id = s->id;
+    sockets_phase(w->sockets, from, SOCKET_HELLO);
+    s->limits.address = from->address;
+    rr_ip_print(&from->client, address);
     s->address = risk_guard_address(w->guard, address);
     rr_metric_add(&w->metrics->connections_opened_total, 1);
 }
