@@ -79,7 +79,7 @@ static void ask(const char *text, char *answer, size_t cap)
 
 #define HOST "HTTP/1.1\r\nHost: a\r\n"
 
-/* Behind another request lws 4.1.6 never came to the end of a body that is cut off. */
+/* Behind another request lws 4.1.6 never came to the end of a body that is cut off; 4.3 drops the connection at once. */
 static void request_behind_another_is_not_served(void **state)
 {
     static const char *const seconds[] = {"GET / " HOST "Content-Length: 36\r\n\r\nabcde",
@@ -93,8 +93,10 @@ static void request_behind_another_is_not_served(void **state)
         snprintf(text, sizeof(text), "GET / " HOST "Content-Length: 0\r\n\r\n%s", seconds[i]);
         ask(text, answer, sizeof(answer));
         assert_int_equal(routed, 1);
-        assert_non_null(strstr(answer, "200 OK"));
-        assert_non_null(strstr(answer, "connection: close"));
+        if (answer[0]) {
+            assert_non_null(strstr(answer, "200 OK"));
+            assert_non_null(strstr(answer, "connection: close"));
+        }
     }
 }
 
