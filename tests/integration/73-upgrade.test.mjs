@@ -150,6 +150,7 @@ test("a new program that does not come up changes nothing", async () => {
     stack.server.events(started).filter((e) => e.event === "worker_started").length === 2);
   const rounds = crowd.rounds;
   await until("people come", () => crowd.rounds > rounds + 6);
+  const stay = await Promise.all(Array.from({length: 12}, (_, i) => enter(stack, String(7480 + i), {room})));
   process.kill(next, "SIGKILL"); // a crash before it is ready
   await until("the log says so", () => stack.server.events(started).some((e) => e.event === "upgrade_failed"));
 
@@ -157,9 +158,10 @@ test("a new program that does not come up changes nothing", async () => {
   assert.deepEqual(crowd.errors, []);
   assert.equal((await client.request(OP.PING, {t0: 1})).name, "OK", "the same socket as before");
   assert.equal(client.goaway, null);
+  for (const one of stay) assert.equal((await one.request(OP.PING, {t0: 1})).name, "OK", "none of them was let in by the new program");
   assert.equal(stack.server.pid, pid);
   assert.deepEqual(stack.workerPids(), workers);
-  await client.close();
+  for (const one of [client, ...stay]) await one.close();
 });
 
 test("upgraded and rolled back in the middle of a rain, on a schema that grew: the books are clean", async (t) => {
