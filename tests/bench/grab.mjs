@@ -61,7 +61,8 @@ async function bareProduce(stack, perS, secs) {
   return JSON.parse(stdout);
 }
 
-export async function grabbing(o, workers) {
+/** onlyPaused: not with the settler running, and nothing is drained. */
+export async function grabbing(o, workers, {onlyPaused = false} = {}) {
   const conns = o.conns ?? (o.quick ? 20 : 1000);
   const stack = await startLab({workers, settler: false, conf: {"kafka.queue_max": 1000000, "rain.outbox_max": 1000000}});
   const echo = await startEcho(workers);
@@ -104,6 +105,7 @@ export async function grabbing(o, workers) {
     const paused = await rounds(o, () => pass(), echoPass, "settler paused", toldPerSecond);
     const cpuPerWin = perWin();
     note(`  us of CPU per win: ${JSON.stringify(cpuPerWin)}`);
+    if (onlyPaused) return {paused, serverUs: cpuPerWin.server};
     const half = await pass({secs: Math.max(o.secs, 1), rate: Math.max(1, Math.round(paused.value / 2))});
     const produce = await bareProduce(stack, paused.value / 2, Math.max(o.secs, 1));
     stack.settler.start();

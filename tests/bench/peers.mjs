@@ -118,7 +118,7 @@ async function measure(name, members, o, binary, tokens) {
       const last = seen.each.filter((b) => b[1] === members).map((b) => b[3]);
       // The first one warms up: compilers, buffers.
       if (i > 0) {
-        passes.push({per_core: seen.deliveries * 1e6 / cpu, whole: seen.deliveries === sent * members, delay: seen.delay, last: median(last), bytes: seen.bytes / seen.deliveries,
+        passes.push({per_core: seen.deliveries * 1e6 / cpu, whole: seen.deliveries === sent * members, seen: `${seen.deliveries} of ${sent * members}`, delay: seen.delay, last: median(last), bytes: seen.bytes / seen.deliveries,
           first: median(seen.each.map((b) => b[2]))});
       }
     }
@@ -129,7 +129,7 @@ async function measure(name, members, o, binary, tokens) {
       pss_kib_per_member: round(memory / members, 1), bytes_per_delivery: round(median(passes.map((p) => p.bytes)), 1), configuration: SHOWN[name],
     };
     note(`${name}, ${members}: ${found.per_core} deliveries per core and second, last ${found.last_ms} ms, skew ${found.skew_ms} ms, `
-      + `${found.pss_kib_per_member} KiB each${found.whole ? "" : "; NOT ALL DELIVERED"}\n    ${SHOWN[name]}`);
+      + `${found.pss_kib_per_member} KiB each${found.whole ? "" : `; NOT EVERY ONE ONCE: ${passes.map((p) => p.seen).join(", ")}`}\n    ${SHOWN[name]}`);
     return found;
   } finally {
     publisher.close();

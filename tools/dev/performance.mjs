@@ -52,8 +52,8 @@ plot ${sizes.map((s, i) => `DATA using ${i + 2}:xtic(1) title columnheader(${i +
 }
 const pool = detail("growth").pool;
 if (pool?.length) {
-  charts.pool = plot("pool", `# packets wins/s\n${pool.map((r) => `${r.packets} ${r.wins_per_s}`).join("\n")}\n`,
-    `set logscale x\nset xlabel "packets in the pool, 8 shards"\nset ylabel "wins/s"\nset yrange [0:*]\nunset key\nplot DATA using 1:2 with linespoints lw 2 lc rgb "#c0392b"\n`);
+  charts.pool = plot("pool", `# packets us\n${pool.map((r) => `${r.packets} ${r.redis_us_per_packet}`).join("\n")}\n`,
+    `set logscale x\nset xlabel "packets in the pool, 8 shards"\nset ylabel "µs of Redis per packet"\nset yrange [0:*]\nunset key\nplot DATA using 1:2 with linespoints lw 2 lc rgb "#c0392b"\n`);
 }
 
 // ---- the page ----
