@@ -234,10 +234,13 @@ void hub_push_local(struct hub *h, const char *room_id, struct rr_slice biz_code
 uint32_t hub_push_user(struct hub *h, int64_t user_id, struct rr_slice biz_code,
                        struct rr_slice payload)
 {
-    struct session *s = session_by_user(h->opts.sessions, user_id);
+    struct session *s = NULL;
     struct rr_frame *f = NULL;
     uint32_t n = 0;
 
+    /* First: writing an answer may close another socket of his, and the list would end there. */
+    session_table_flush(h->opts.sessions);
+    s = session_by_user(h->opts.sessions, user_id);
     if (!s)
         return 0;
     f = hub__push_frame(h, NULL, 0, 0, biz_code, payload);

@@ -90,8 +90,10 @@ static int setup(void **state)
     f = rr_xcalloc(1, sizeof(*f));
     rr_clock_fake_init(&f->clock, 1000 * (int64_t)S, 1800000000000);
     fake_bus_init(&f->bus);
-    f->sessions = session_table_create(&(struct session_table_opts){
-        .transport = &fake_transport, .queue_bytes = 4096, .left_room = hub_on_left});
+    f->sessions = session_table_create(&(struct session_table_opts){.transport = &fake_transport,
+                                                                    .queue_bytes = 4096,
+                                                                    .reply_burst = 8,
+                                                                    .left_room = hub_on_left});
     f->hub = hub_create(&(struct hub_opts){.clock = &f->clock.base,
                                            .bus = &f->bus.bus,
                                            .transport = &fake_transport,
@@ -986,6 +988,32 @@ static void test_push_user(void **state)
     session_destroy(second);
 }
 
+/* Writing what waits for one socket of a user must not lose another of them, with all behind it. */
+static void test_push_user_with_answers_waiting(void **state)
+{
+    struct session *more[2] = {session_create(f->sessions, &f->conns[20], 0),
+                               session_create(f->sessions, &f->conns[21], 0)};
+    struct rr_frame *answer = rr_frame_create("an answer", 9, FAKE_HEADROOM);
+    struct rr_slice nil = rr_slice_of("\xc0", 1);
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        more[i]->user_id = 1;
+        session_set_state(more[i], SESSION_AUTHED, NULL);
+    }
+    session_reply(more[0], answer);
+    session_reply(more[1], answer);
+    session_table_set_queue(f->sessions, 1, 0);
+    f->conns[20].busy = true; /* closed as soon as his answer is written */
+    (void)hub_push_user(f->hub, 1, rr_slice_str("GRAB_RESULT"), nil);
+    assert_int_equal(f->conns[20].close_code, CLOSE_SLOW);
+    assert_int_equal(f->conns[21].sent_n, 2);
+    assert_int_equal(f->conns[0].sent_n, 1);
+    session_destroy(more[0]);
+    session_destroy(more[1]);
+    rr_frame_unref(&answer);
+}
+
 /* ---- the bus up and down ---- */
 
 static void test_bus_down_and_up(void **state)
@@ -1249,6 +1277,7 @@ int main(void)
         TEST(test_a_busy_room_does_not_starve_the_others),
         TEST(test_local_pushes),
         TEST(test_push_user),
+        TEST(test_push_user_with_answers_waiting),
         TEST(test_bus_down_and_up),
         TEST(test_down_while_loading),
         TEST(test_presence),
