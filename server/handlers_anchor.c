@@ -226,9 +226,12 @@ static void tell_secs(struct worker *w, struct session *s, const char *biz_code,
 static void control_user(struct worker *w, const char *room_id, bool kick, int64_t user_id,
                          int64_t secs)
 {
-    struct session *s = session_by_user(w->sessions, user_id);
+    struct session *s = NULL;
     int64_t now_us = rr_mono_us(w->clock);
 
+    /* First: writing an answer may close another socket of his, and the list would end there. */
+    session_table_flush(w->sessions);
+    s = session_by_user(w->sessions, user_id);
     if (sanctions_set(w->sanctions, kick ? SANCTION_KICK : SANCTION_MUTE, room_id, user_id,
                       now_us + secs * 1000000, now_us) != RR_OK)
         log_warn("sanctions_full", "a kick or mute holds for open sockets only");
